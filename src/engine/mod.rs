@@ -1,0 +1,15 @@
+//! What should happen? Facts in, orders out.
+//!
+//! Pure: no clock, no system call, no I/O, no randomness, no thread. Whatever it knows arrived as an argument
+//! of [`Engine::step`], and the same events give the same actions, byte for byte. It never sees a pid.
+//!
+//! Of the rest of the house it knows the typed spec alone.
+#![forbid(unsafe_code)]
+
+mod fact;
+pub mod notify;
+pub mod service;
+mod time;
+
+pub use fact::{Action, Event, Level, Note, Run, Sender, Spawn, SpawnFailure, UnitId, Whom};
+pub use time::{Mono, earlier};

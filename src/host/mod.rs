@@ -1,0 +1,2 @@
+//! How does the kernel do it?
+pub mod sys;

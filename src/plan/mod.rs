@@ -1,0 +1,120 @@
+//! What must the child be? A spec and what this container allows in, a plan out.
+//!
+//! Pure: users are looked up and paths are joined here, but nothing is changed and no process exists yet.
+//! `launch` carries the plan out in a child, where it must not fail for want of a decision. A plan is
+//! compiled once for an activation and reused by its restarts.
+#![forbid(unsafe_code)]
+
+mod step;
+
+pub use step::Step;
+
+use std::ffi::CString;
+
+/// Everything that a child does between its birth and its program, decided beforehand.
+///
+/// Every field is one [`Step`] or part of one; `None` and empty mean that the step does nothing. The
+/// steps run in the order of [`Step::ORDER`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// What is executed, tried in order as execvp(3) tries the folders of `PATH`.
+    pub programs: Vec<CString>,
+    /// The arguments, from `argv[0]`.
+    pub argv: Vec<CString>,
+    /// The environment as `NAME=value`. A `LISTEN_PID=` among it is rewritten by the child.
+    pub env: Vec<CString>,
+    /// Run a file without a header the kernel knows by `/bin/sh`, as execvp(3) does.
+    pub shell_fallback: bool,
+    /// The child's place among sessions and process groups.
+    pub session: Session,
+    /// The signal state that the program starts with.
+    pub signals: SignalState,
+    /// `Limit*=`: the number of the resource in setrlimit(2), soft, hard.
+    pub limits: Vec<(u32, u64, u64)>,
+    /// `Nice=`.
+    pub nice: Option<i32>,
+    /// `OOMScoreAdjust=`.
+    pub oom_score_adjust: Option<i32>,
+    /// `UMask=`.
+    pub umask: Option<u32>,
+    /// Capability numbers to be dropped from the bounding set.
+    pub bounding_drop: Vec<u8>,
+    /// `setgroups(2)`, `setresgid(2)`, `setresuid(2)`.
+    pub identity: Option<Identity>,
+    /// The capability sets that the program starts from; `None` leaves them alone.
+    pub capabilities: Option<Capabilities>,
+    /// `WorkingDirectory=`: the path and whether a missing one is forgiven.
+    pub working_directory: Option<(CString, bool)>,
+    /// `NoNewPrivileges=`, or implied by a filter.
+    pub no_new_privileges: bool,
+    /// Seccomp programs, installed in this order.
+    pub filters: Vec<Filter>,
+}
+
+/// One seccomp program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// systemd's exit status if it cannot be installed (`SECCOMP`, `ADDRESS_FAMILIES`).
+    pub status: u8,
+    /// The instructions, in the kernel's form.
+    pub program: Vec<Instruction>,
+}
+
+/// A `struct sock_filter` of linux/filter.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields of struct sock_filter")]
+pub struct Instruction {
+    pub code: u16,
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+
+/// The signal state of a new program. Bit n−1 of a mask is signal n, as in `/proc/self/status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalState {
+    /// The blocked signals.
+    pub mask: u64,
+    /// Signals whose disposition is put back to the default.
+    pub default: u64,
+    /// Signals whose disposition is put back to ignored.
+    pub ignore: u64,
+}
+
+/// The child's place among sessions and process groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Session {
+    /// A process group of its own in our session.
+    #[default]
+    Group,
+    /// As `Group`, and in the foreground of the controlling terminal.
+    Foreground,
+    /// A session of its own, without a terminal.
+    New,
+    /// A session of its own that takes the terminal on standard input as its controlling one, if there is one.
+    NewWithTerminal,
+    /// Our own group and session.
+    Inherit,
+}
+
+/// Whom the child becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The supplementary groups, or `None` to leave them.
+    pub groups: Option<Vec<u32>>,
+    /// Real, effective and saved group id.
+    pub gid: Option<u32>,
+    /// Real, effective and saved user id.
+    pub uid: Option<u32>,
+}
+
+/// The capability sets of capabilities(7), as masks by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Raised in the ambient set (and so permitted, effective and inheritable).
+    pub ambient: u64,
+    /// `SECBIT_*`.
+    pub secure_bits: u32,
+    /// Kept in the permitted, effective and inheritable sets. Capabilities outside are gone.
+    pub keep: u64,
+}

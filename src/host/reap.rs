@@ -43,6 +43,8 @@ pub struct Ended {
 #[derive(Debug, Default)]
 pub struct Reaper {
     live: Vec<Live>,
+    /// Those whose ends were collected last: their messages may still be unread.
+    just_ended: Vec<Live>,
     automatic: bool,
     /// This kernel can tell ends by pidfd; found out once.
     can_be_automatic: Option<bool>,
@@ -64,9 +66,11 @@ impl Reaper {
         self.live.iter().find(|live| live.run == run).map(|live| live.pid)
     }
 
-    /// The run and unit of a process.
+    /// The run and unit of a process that lives or whose end is among those collected last.
     pub fn owner(&self, pid: i32) -> Option<(Run, UnitId)> {
-        self.live.iter().find(|live| live.pid == pid).map(|live| (live.run, live.unit))
+        let of = |live: &Live| (live.run, live.unit);
+        let lives = self.live.iter().find(|live| live.pid == pid).map(of);
+        lives.or_else(|| self.just_ended.iter().find(|live| live.pid == pid).map(of))
     }
 
     /// The processes of the runs of one unit.
@@ -101,6 +105,7 @@ impl Reaper {
     /// Learns which runs have ended; `stopped` hears of runs that were stopped, where that is asked for. Says whether
     /// there may be more.
     pub fn collect(&mut self, ended: &mut Vec<Ended>, mut stopped: Option<&mut dyn FnMut(Run)>) -> bool {
+        self.just_ended.clear();
         if self.automatic {
             self.collect_automatic(ended);
             return false;
@@ -137,6 +142,7 @@ impl Reaper {
             Some(at) => {
                 let live = self.live.swap_remove(at);
                 ended.push(Ended { run: live.run, exit });
+                self.just_ended.push(live);
             }
             None => {
                 self.orphans += 1;
@@ -146,17 +152,14 @@ impl Reaper {
     }
 
     fn collect_automatic(&mut self, ended: &mut Vec<Ended>) {
-        self.live.retain(|live| {
+        let told = self.live.extract_if(.., |live| {
             let status = live.pidfd.as_ref().map(|fd| pidfd_exit_status(fd.as_fd()));
-            match status {
-                Some(Ok(Some(status))) => {
-                    let exit = decode(status).unwrap_or(Exit::Exited(0));
-                    ended.push(Ended { run: live.run, exit });
-                    false
-                }
-                _ => true,
-            }
+            let Some(Ok(Some(status))) = status else { return false };
+            let exit = decode(status).unwrap_or(Exit::Exited(0));
+            ended.push(Ended { run: live.run, exit });
+            true
         });
+        self.just_ended.extend(told.map(|live| Live { pidfd: None, ..live }));
     }
 
     /// Turns automatic when orphans keep coming and the kernel can; `watch` is given each pidfd to be polled.

@@ -20,6 +20,7 @@ use super::{
 use crate::unit::spec::{
     Command, ExecKind, Exit, KillMode, NotifyAccess, Signal, SignalTarget, Span, Spec, Type, status,
 };
+use std::collections::BTreeMap;
 
 /// Where the orders of one step are collected, and where run numbers come from.
 pub(super) struct Orders<'a> {
@@ -66,6 +67,10 @@ pub struct Service {
     status_text: String,
     status_errno: i32,
     started_once: bool,
+    /// When the last activation began, and how long it took to be up.
+    activated: Option<Mono>,
+    ready_after: Option<Span>,
+    restarts_by: BTreeMap<Outcome, u64>,
 }
 
 impl Service {
@@ -92,6 +97,9 @@ impl Service {
             status_text: String::new(),
             status_errno: 0,
             started_once: false,
+            activated: None,
+            ready_after: None,
+            restarts_by: BTreeMap::new(),
         }
     }
 
@@ -158,6 +166,21 @@ impl Service {
     /// Whether a start has ever been completed.
     pub fn started_once(&self) -> bool {
         self.started_once
+    }
+
+    /// When the last activation began.
+    pub fn activated(&self) -> Option<Mono> {
+        self.activated
+    }
+
+    /// How long the last activation took to be up.
+    pub fn ready_after(&self) -> Option<Span> {
+        self.ready_after
+    }
+
+    /// Automatic restarts since the beginning, by the result that made them necessary.
+    pub fn restarts_by_result(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        self.restarts_by.iter().map(|(result, n)| (*result, *n))
     }
 
     /// When it wants a tick.
@@ -466,6 +489,7 @@ impl Service {
             self.restarts = 0;
         }
         self.result = Outcome::Success;
+        (self.activated, self.ready_after) = (Some(now), None);
         (self.main_exit, self.control_exit, self.spawn_failure) = (None, None, None);
         (self.stop_asked, self.stop_signal, self.watchdog_override) = (false, None, None);
         self.status_text.clear();
@@ -503,6 +527,7 @@ impl Service {
             if fresh {
                 self.note_state(out, Level::Info, State::Running, "started".into());
                 self.started_once = true;
+                self.ready_after = self.activated.map(|at| now.since(at));
             }
             // RuntimeMaxSec counts from the activation, not from the end of a reload.
             let until = self.spec.service.runtime_max;
@@ -606,6 +631,7 @@ impl Service {
             }
             Verdict::Again(rule) => {
                 self.restarts = self.restarts.saturating_add(1);
+                *self.restarts_by.entry(self.result).or_default() += 1;
                 let (n, wait) = (self.restarts, restart::delay(&self.spec.service, self.restarts));
                 let text = format!("{ended}; restart {n} in {wait}: {rule}");
                 self.note_state(out, Level::Warn, State::AutoRestart, text);

@@ -55,9 +55,9 @@ fn listen_at(addr: SocketAddr) -> Result<OwnedFd, Errno> {
 }
 
 /// A pair to talk over: PID 1's end, then the role's. Both are non-blocking and close-on-exec.
-pub fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
+pub fn channel() -> Result<(OwnedFd, OwnedFd), Errno> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
 }
 
 /// What became of [`answer`].

@@ -7,10 +7,11 @@
 //!
 //! A branch here chooses how, never whether. It trusts nobody's bytes: whatever comes from a process is parsed by `engine::notify`
 //! or is an ask of our own role, and is bounded. One thread.
-#![forbid(unsafe_code)]
+// Not `forbid`, which `sys` below could not lift.
+#![deny(unsafe_code)]
 
 mod calamity;
-pub mod facility;
+
 pub mod health;
 pub mod log;
 mod notify;
@@ -18,14 +19,13 @@ mod perform;
 mod reap;
 pub mod signals;
 mod snapshot;
-#[allow(unsafe_code, reason = "the one room for it")]
 pub mod sys;
 mod terminal;
 mod tree;
 
 use crate::engine::notify::Message;
 use crate::engine::{Action, Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};
-use crate::plan::{Facility, Plan, role};
+use crate::plan::Plan;
 use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec};
 use ::log::{error, warn};
 use nix::errno::Errno;
@@ -61,7 +61,7 @@ struct Host {
     reaper: Reaper,
     /// The environment that we were started with, less what was meant for us alone.
     environment: Vec<(OsString, OsString)>,
-    facility: Facility,
+
     /// The main command's plan, compiled once for all its restarts.
     main_plan: Option<Plan>,
     /// We were in the foreground of a terminal, which is the service's now.
@@ -151,7 +151,7 @@ impl Host {
         let upward_watchdog = upward.as_ref().and_then(|_| upward_watchdog(&ours)).map(|span| (started, span));
         let mut units = vec![(Role::Essential, spec)];
         if probes.is_some() {
-            units.push((Role::OnDemand, role::health_spec()));
+            units.push((Role::OnDemand, Spec::new("tinysvc-health.service")));
         }
         Ok(Host {
             engine: Engine::new(units),
@@ -159,7 +159,7 @@ impl Host {
             signals,
             reaper: Reaper::default(),
             environment,
-            facility: facility::lazy(),
+
             main_plan: None,
             foreground: terminal::in_foreground(),
             is_pid1,

@@ -5,12 +5,12 @@ use super::sys::process::kill;
 use super::{HEALTH, Host, health, tree};
 use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, UnitId, Whom};
 use crate::launch;
-use crate::plan::{self, Plan, PlanError, role};
+use crate::plan::{self, Plan};
 use crate::unit::spec::{ExecKind, NotifyAccess, Signal};
 use ::log::warn;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io;
+use nix::errno::Errno;
 use std::os::fd::AsFd;
 
 /// How often the tree is walked to freeze what keeps appearing, before what is known is killed all the same.
@@ -65,15 +65,15 @@ impl Host {
                     SpawnFailure::Resources { errno } => ("make a process for", errno),
                     SpawnFailure::Setup { errno, .. } => ("execute", errno),
                 };
-                let e = io::Error::from_raw_os_error(errno);
+                let e = Errno::from_raw(errno).desc();
                 let why = match failure {
-                    SpawnFailure::Setup { status, .. } => plan::status_words(status),
+                    SpawnFailure::Setup { .. } => None::<&str>,
                     SpawnFailure::Resources { .. } => None,
                 };
                 let list = if index > 0 { format!("{directive}[{index}]") } else { directive.to_owned() };
                 let text = match why {
-                    Some(step) => format!("cannot {step} for {program} ({list}): {}", errno_words(&e)),
-                    None => format!("cannot {what} {program} ({list}): {}", errno_words(&e)),
+                    Some(step) => format!("cannot {step} for {program} ({list}): {}", e),
+                    None => format!("cannot {what} {program} ({list}): {}", e),
                 };
                 self.warn(unit, Level::Error, text);
                 Err(failure)
@@ -101,35 +101,26 @@ impl Host {
             set(name, value.into());
         }
         let main = spawn.kind == ExecKind::Start;
-        let state = self.signals.original();
-        let compiled =
-            plan::compile(spec, command, &environment, &self.facility, state, main && self.foreground);
-        match compiled {
-            Ok(compiled) => {
-                if main {
-                    for holding in compiled.holdings.iter().filter_map(plan::Holding::degraded) {
-                        self.warn(spawn.unit, Level::Warn, holding);
-                    }
-                }
-                Ok(compiled.plan)
-            }
-            Err(PlanError { status, message }) => {
-                self.warn(spawn.unit, Level::Error, message);
-                Err(SpawnFailure::Setup { status, errno: 0 })
-            }
-        }
+        use std::os::unix::ffi::OsStrExt;
+        let c = |s: &std::ffi::OsStr| std::ffi::CString::new(s.as_bytes()).unwrap_or_default();
+        let programs = if command.program.as_bytes().contains(&b'/') { vec![c(&command.program)] } else {
+            ["/usr/local/bin/", "/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/"].iter().map(|d| { let mut p = OsString::from(d); p.push(&command.program); c(&p) }).collect() };
+        Ok(Plan { programs, argv: command.argv.iter().map(|a| c(a)).collect(),
+            env: environment.iter().map(|(k, v)| { let mut p = k.clone(); p.push("="); p.push(v); c(&p) }).collect(),
+            shell_fallback: true, signals: self.signals.original(),
+            session: if main && self.foreground { plan::Session::Foreground } else { plan::Session::Group }, ..Plan::default() })
     }
 
     fn plan_role(&mut self) -> Result<Plan, SpawnFailure> {
-        let resources = |e: io::Error| SpawnFailure::Resources { errno: e.raw_os_error().unwrap_or(libc::EIO) };
+        let resources = |e: Errno| SpawnFailure::Resources { errno: e as i32 };
         let Some(probes) = &mut self.probes else {
             return Err(SpawnFailure::Resources { errno: libc::ENOENT });
         };
         let (ours, theirs) = health::channel().map_err(resources)?;
         let readable = nix::sys::epoll::EpollEvent::new(nix::sys::epoll::EpollFlags::EPOLLIN, super::CHANNEL);
-        self.epoll.add(&ours, readable).map_err(|e| resources(e.into()))?;
+        self.epoll.add(&ours, readable).map_err(resources)?;
         probes.channel = Some(ours);
-        Ok(role::health_plan(probes.image.as_fd(), probes.listener.as_fd(), theirs, &self.facility))
+        let _ = theirs; Err(SpawnFailure::Resources { errno: 38 })
     }
 
     fn signal(&mut self, unit: UnitId, whom: Whom, signal: Signal) {
@@ -156,15 +147,13 @@ impl Host {
             }
         };
         match sent {
-            Err(e) if e.raw_os_error() != Some(libc::ESRCH) => {
-                self.warn(unit, Level::Warn, format!("cannot send {signal}: {}", errno_words(&e)));
-            }
-            _ => {}
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(e) => self.warn(unit, Level::Warn, format!("cannot send {signal}: {}", e.desc())),
         }
     }
 
     /// Signals every process of a unit but those spared. The one service's are all below us that are no role's.
-    fn signal_tree(&self, unit: UnitId, spared: &BTreeSet<i32>, signal: Signal) -> io::Result<()> {
+    fn signal_tree(&self, unit: UnitId, spared: &BTreeSet<i32>, signal: Signal) -> Result<(), Errno> {
         let roles = if unit == HEALTH { BTreeSet::new() } else { self.reaper.pids_of(HEALTH).collect() };
         let sent = self.signal_below(&roles, spared, signal);
         if sent.is_err() && self.is_pid1 && spared.is_empty() {
@@ -174,7 +163,7 @@ impl Host {
         sent
     }
 
-    fn signal_below(&self, except: &BTreeSet<i32>, spared: &BTreeSet<i32>, signal: Signal) -> io::Result<()> {
+    fn signal_below(&self, except: &BTreeSet<i32>, spared: &BTreeSet<i32>, signal: Signal) -> Result<(), Errno> {
         let us = std::process::id() as i32;
         let each = |pids: &BTreeSet<i32>, signal: Signal| {
             for pid in pids.iter().filter(|pid| !spared.contains(pid)) {
@@ -221,13 +210,5 @@ impl Host {
                 }
             },
         }
-    }
-}
-
-/// The words of an errno without Rust's "(os error 2)".
-fn errno_words(e: &io::Error) -> String {
-    match e.raw_os_error() {
-        Some(errno) => nix::errno::Errno::from_raw(errno).desc().to_owned(),
-        None => e.to_string(),
     }
 }

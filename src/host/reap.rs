@@ -9,10 +9,10 @@
 #![forbid(unsafe_code)]
 
 use super::sys::process::{has_child, kill, pidfd_exit_status, pidfd_open, pidfd_send_signal, wait_any};
-use super::sys::signal::{Disposition, set_disposition};
+use super::sys::signal::set_disposition;
 use crate::engine::{Run, UnitId};
 use crate::unit::spec::{Exit, Signal};
-use std::io;
+use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How many orphans are waited for before the kernel is left to reap them.
@@ -46,6 +46,7 @@ pub struct Reaper {
     /// Those whose ends were collected last: their messages may still be unread.
     just_ended: Vec<Live>,
     automatic: bool,
+    has_been_automatic: bool,
     /// This kernel can tell ends by pidfd; found out once.
     can_be_automatic: Option<bool>,
     orphans_in_a_row: u32,
@@ -78,9 +79,9 @@ impl Reaper {
         self.live.iter().filter(move |live| live.unit == unit).map(|live| live.pid)
     }
 
-    /// How many orphans were waited for. Those that the kernel reaped by itself are not counted, nor could they be.
-    pub fn orphans(&self) -> u64 {
-        self.orphans
+    /// How many orphans were reaped; unknown as soon as the kernel has reaped some by itself.
+    pub fn orphans(&self) -> Option<u64> {
+        (!self.has_been_automatic).then_some(self.orphans)
     }
 
     /// Whether there is no child at all, dead or alive. Only to be relied on while waiting.
@@ -92,14 +93,14 @@ impl Reaper {
     }
 
     /// Sends a signal to the process of a run. One that has ended is no error.
-    pub fn signal(&self, run: Run, signal: Signal) -> io::Result<()> {
+    pub fn signal(&self, run: Run, signal: Signal) -> Result<(), Errno> {
         let Some(live) = self.live.iter().find(|live| live.run == run) else { return Ok(()) };
         let sent = match &live.pidfd {
             // Reaped behind our back, its pid may be somebody else's by now.
             Some(fd) => pidfd_send_signal(fd.as_fd(), signal.number()),
             None => kill(live.pid, signal.number()),
         };
-        sent.or_else(|e| if e.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(e) })
+        if sent == Err(Errno::ESRCH) { Ok(()) } else { sent }
     }
 
     /// Learns which runs have ended; `stopped` hears of runs that were stopped, where that is asked for. Says whether
@@ -122,7 +123,7 @@ impl Reaper {
                 },
                 Ok(None) => break,
                 Err(e) => {
-                    self.nobody = e.raw_os_error() == Some(libc::ECHILD);
+                    self.nobody = e == Errno::ECHILD;
                     break;
                 }
             }
@@ -166,7 +167,7 @@ impl Reaper {
     pub fn relax(
         &mut self,
         ended: &mut Vec<Ended>,
-        mut watch: impl FnMut(BorrowedFd<'_>) -> io::Result<()>,
+        mut watch: impl FnMut(BorrowedFd<'_>) -> Result<(), Errno>,
     ) {
         if self.automatic || self.orphans_in_a_row < ORPHANS_BEFORE_AUTOMATIC || self.live.is_empty() {
             return;
@@ -182,10 +183,10 @@ impl Reaper {
             pidfd_exit_status(fd.as_fd())?;
             watch(fd.as_fd())?;
             live.pidfd = Some(fd);
-            io::Result::Ok(())
+            Ok::<(), Errno>(())
         });
-        if opened.is_ok() && set_disposition(Signal::CHLD.number(), Disposition::Ignore).is_ok() {
-            self.automatic = true;
+        if opened.is_ok() && set_disposition(Signal::CHLD.number(), true).is_ok() {
+            (self.automatic, self.has_been_automatic) = (true, true);
             self.clear_remains(ended);
         } else {
             self.can_be_automatic = Some(false);
@@ -196,7 +197,7 @@ impl Reaper {
     /// Goes back to waiting.
     pub fn attend(&mut self, ended: &mut Vec<Ended>) {
         self.orphans_in_a_row = 0;
-        if !self.automatic || set_disposition(Signal::CHLD.number(), Disposition::Default).is_err() {
+        if !self.automatic || set_disposition(Signal::CHLD.number(), false).is_err() {
             return;
         }
         // Whoever ended before this moment is told by its pidfd, whoever ends after it by waitpid(2). The pidfds are

@@ -7,11 +7,11 @@
 //! calls for each of 60 signals at the start; see ARCHITECTURE.md.
 #![forbid(unsafe_code)]
 
-use super::sys::signal::{Disposition, replace_mask, set_disposition, signalfd};
+use super::sys::signal::{set_disposition, set_mask, signalfd};
 use crate::plan::SignalState;
 use crate::unit::spec::Signal;
+use nix::errno::Errno;
 use nix::unistd::read;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The size of `struct signalfd_siginfo`, signalfd(2).
@@ -52,18 +52,13 @@ impl Signals {
     ///
     /// # Errors
     /// That of signalfd(2).
-    pub fn take_over() -> io::Result<Signals> {
+    pub fn take_over() -> Result<Signals, Errno> {
         let set = all();
         // Signals that came with us blocked stay blocked, faults among them.
-        let original_mask = replace_mask(set)?;
+        let original_mask = set_mask(set)?;
         // An ignored SIGCHLD would have the kernel throw our children's ends away.
-        let was = set_disposition(Signal::CHLD.number(), Disposition::Default)?;
-        Ok(Signals {
-            fd: signalfd(set)?,
-            original_mask,
-            sigchld_was_ignored: was == Disposition::Ignore,
-            own_pid: std::process::id(),
-        })
+        let sigchld_was_ignored = set_disposition(Signal::CHLD.number(), false)?;
+        Ok(Signals { fd: signalfd(set)?, original_mask, sigchld_was_ignored, own_pid: std::process::id() })
     }
 
     /// The state that a child is to start with: the one that we were started with.

@@ -42,7 +42,7 @@ fn component(service: &Service) -> wire::Component {
         failed_for_good: state == State::Failed,
         started_once: service.started_once(),
         since: service.since().0,
-        started: service.started().map(|at| at.0),
+        started: service.activated().map(|at| at.0),
         ready_after: service.ready_after().map(|span| span.as_micros()),
         restarts: service.restarts_by_result().map(|(result, n)| (result.word().to_owned(), n)).collect(),
         status: service.status_text().to_owned(),

@@ -21,7 +21,7 @@ pub fn in_foreground() -> bool {
 /// Signals are blocked, SIGTTOU with them, so handing over the terminal does not stop us.
 pub fn stop_with(pid: i32) {
     let us = getpgrp();
-    let stop = tcsetpgrp(stdin(), us).and_then(|()| Ok(kill(std::process::id() as i32, Signal::STOP.number())?));
+    let stop = tcsetpgrp(stdin(), us).and_then(|()| kill(std::process::id() as i32, Signal::STOP.number()));
     if stop.is_err() {
         return;
     }

@@ -4,6 +4,13 @@
 //! its `Signal` cannot hold, and signal sets that must not pass through a C library that hides some of them.
 #![allow(unsafe_code, reason = "this is the room for it")]
 
+pub mod credentials;
+pub mod descriptor;
+pub mod exec;
 pub mod process;
+pub mod resource;
+pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod spawn;
+pub mod terminal;

@@ -14,7 +14,8 @@
 //! sleep SECONDS                   fractions allowed
 //! hang                            for ever
 //! exit N | crash | kill SIG       ends: a status | SIGABRT | any signal to itself
-//! count FILE exit A,B,C           run n (counted in FILE) exits with the n-th status, later ones with the last
+//! count FILE exit A,B,C           run n (counted in FILE) exits with the n-th status, later ones with the
+//!                                 last; a status may be "crash"
 //! ignore SIG | trap SIG           lives on | lives on and prints "got SIG n", n counted from 1
 //! notify TEXT                     one datagram to $NOTIFY_SOCKET; "\n" in TEXT is a line end
 //! orphans N                       N processes lose their parent, then all end at once
@@ -300,6 +301,9 @@ fn count(words: &mut Words) -> io::Result<u8> {
     let index = usize::try_from(run).unwrap_or(usize::MAX).min(statuses.len()) - 1;
     let status = statuses.get(index).copied().unwrap_or("0");
     println!("run {run} exits {status}");
+    if status == "crash" {
+        std::process::abort();
+    }
     status.parse().map_err(|_| io::Error::other(format!("'{status}' is no exit status")))
 }
 

@@ -16,8 +16,11 @@
 mod docker;
 mod http;
 
-pub use docker::{Image, docker_answers};
-pub use http::Response;
+#[allow(unused_imports, reason = "not every test has to do with a container, or with HTTP")]
+pub use {
+    docker::{Image, docker_answers},
+    http::Response,
+};
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::notify::Message;
-use super::service::{ResultWord, State};
+use super::{Outcome, State};
 use crate::unit::spec::{ExecKind, Exit, Signal};
 
 /// A unit of this engine, by its place in the order of loading.
@@ -180,7 +180,7 @@ pub struct Note {
     /// The state that the unit is in now.
     pub state: Option<State>,
     /// The result so far.
-    pub result: Option<ResultWord>,
+    pub result: Option<Outcome>,
     /// How the process of which the note speaks ended.
     pub exit: Option<Exit>,
 }

@@ -8,8 +8,14 @@
 
 mod fact;
 pub mod notify;
-pub mod service;
+pub mod restart;
+mod service;
+mod state;
+mod system;
 mod time;
 
 pub use fact::{Action, Event, Level, Note, Run, Sender, Spawn, SpawnFailure, UnitId, Whom};
+pub use service::Service;
+pub use state::{Outcome, State};
+pub use system::{Engine, Phase, Role, exit_code};
 pub use time::{Mono, earlier};

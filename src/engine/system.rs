@@ -1,0 +1,321 @@
+//! The whole: when services start, when everything stops, and with which status tinysvc ends.
+//!
+//! One essential service today; roles of our own are further services, started when someone connects. The
+//! order is: draining (unready, the service still serves), stopping, sweeping (what no service owns any more
+//! is asked and then killed), end. A stop that has begun is never taken back.
+#![forbid(unsafe_code)]
+
+use super::service::{Orders, exit_status};
+use super::{Action, Event, Level, Mono, Note, Outcome, Service, State, UnitId, Whom, earlier};
+use crate::unit::spec::{ExecKind, Signal, Span, Spec};
+
+/// Exit statuses of tinysvc itself. Those of the service pass through unchanged.
+pub mod exit_code {
+    /// The argument line is wrong (EX_USAGE of sysexits(3)).
+    pub const USAGE: u8 = 64;
+    /// An invariant of the engine was broken (EX_SOFTWARE).
+    pub const SOFTWARE: u8 = 70;
+    /// The system refused what tinysvc itself cannot do without (EX_OSERR).
+    pub const OSERR: u8 = 71;
+    /// A setting is wrong (EX_CONFIG).
+    pub const CONFIG: u8 = 78;
+}
+
+/// Where the whole stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Before the first start.
+    Booting,
+    /// As it should be.
+    Running,
+    /// A stop has begun; `DrainSec` runs.
+    Draining,
+    /// The services are being stopped.
+    Stopping,
+    /// No service is left; what else is left gets SIGTERM, then SIGKILL.
+    Sweeping,
+    /// Over.
+    Ended,
+}
+
+/// What a unit is to the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Started at boot; when it is down for good, everything ends with its status.
+    Essential,
+    /// Started at a connection to its listener; its fate is nobody's.
+    OnDemand,
+}
+
+/// How long the sweep waits between SIGTERM and SIGKILL where no `LingerSec=` says.
+const SWEEP: Span = Span::from_secs(5);
+/// How long it waits for the kernel after SIGKILL before it is told again.
+const SWEEP_AGAIN: Span = Span::from_secs(1);
+
+/// The engine: every decision of tinysvc.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    services: Vec<(Role, Service)>,
+    phase: Phase,
+    /// When the phase's patience ends: the drain's, the sweep's.
+    deadline: Option<Mono>,
+    /// The sweep has come to SIGKILL.
+    killing: bool,
+    stop_signal: Option<Signal>,
+    last_run: u64,
+    announced_ready: bool,
+    announced_status: String,
+}
+
+impl Engine {
+    /// An engine over these units; a [`UnitId`] is the place in the list.
+    pub fn new(units: Vec<(Role, Spec)>) -> Engine {
+        let services = (0..).zip(units).map(|(i, (role, spec))| (role, Service::new(UnitId(i), spec)));
+        Engine {
+            services: services.collect(),
+            phase: Phase::Booting,
+            deadline: None,
+            killing: false,
+            stop_signal: None,
+            last_run: 0,
+            announced_ready: false,
+            announced_status: String::new(),
+        }
+    }
+
+    /// Where the whole stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// One unit.
+    pub fn service(&self, unit: UnitId) -> Option<&Service> {
+        self.services.get(unit.0 as usize).map(|(_, service)| service)
+    }
+
+    /// Every unit in order.
+    pub fn services(&self) -> impl Iterator<Item = (UnitId, Role, &Service)> {
+        (0..).zip(&self.services).map(|(i, (role, service))| (UnitId(i), *role, service))
+    }
+
+    /// When the next [`Event::Tick`] is due.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.services.iter().fold(self.deadline, |at, (role, service)| {
+            let reopens = match role {
+                Role::OnDemand if self.limited(service) => service.limit_reopens(),
+                _ => None,
+            };
+            earlier(earlier(at, service.next_deadline()), reopens)
+        })
+    }
+
+    /// Who is to be empty before anything goes on: `Some(None)` is everything below PID 1.
+    pub fn waiting_for_empty(&self) -> Option<Option<UnitId>> {
+        if self.phase == Phase::Sweeping {
+            return Some(None);
+        }
+        self.services().find(|(_, _, service)| service.waits_for_empty()).map(|(unit, ..)| Some(unit))
+    }
+
+    /// Whether the host is to watch the listener of an on-demand unit.
+    pub fn wants_connections(&self, now: Mono, unit: UnitId) -> bool {
+        let Some((Role::OnDemand, service)) = self.services.get(unit.0 as usize) else { return false };
+        let blocked = self.limited(service) && service.limit_reopens().is_some_and(|at| now < at);
+        service.state().is_inactive() && !blocked && self.phase < Phase::Sweeping
+    }
+
+    fn limited(&self, service: &Service) -> bool {
+        service.state() == State::Failed && service.result() == Outcome::StartLimitHit
+    }
+
+    /// Takes one fact in and appends the orders that follow from it.
+    pub fn step(&mut self, now: Mono, event: Event, actions: &mut Vec<Action>) {
+        self.dispatch(now, event, actions);
+        self.follow(now, actions);
+        self.announce(actions);
+    }
+
+    fn dispatch(&mut self, now: Mono, event: Event, actions: &mut Vec<Action>) {
+        let mut out = Orders { actions, last_run: &mut self.last_run };
+        match event {
+            Event::Boot => {
+                self.phase = Phase::Running;
+                for (role, service) in &mut self.services {
+                    if *role == Role::Essential {
+                        service.start(now, &mut out);
+                    }
+                }
+            }
+            Event::Spawned { run } => {
+                self.services.iter_mut().for_each(|(_, service)| service.spawned(now, run, &mut out));
+            }
+            Event::SpawnFailed { run, failure } => {
+                self.services.iter_mut().for_each(|(_, s)| s.spawn_failed(now, run, failure, &mut out));
+            }
+            Event::Exited { run, exit } => {
+                self.services.iter_mut().for_each(|(_, service)| service.exited(now, run, exit, &mut out));
+            }
+            Event::Emptied { unit: Some(unit) } => {
+                if let Some((_, service)) = self.services.get_mut(unit.0 as usize) {
+                    service.emptied(now, &mut out);
+                }
+            }
+            Event::Emptied { unit: None } => {
+                if self.phase == Phase::Sweeping {
+                    self.phase = Phase::Ended;
+                    self.deadline = None;
+                    let status = self.status();
+                    actions.push(Action::Exit { status });
+                }
+            }
+            Event::Notify { unit, from, message } => {
+                if let Some((_, service)) = self.services.get_mut(unit.0 as usize) {
+                    service.notified(now, from, &message, &mut out);
+                }
+            }
+            Event::Signal { signal } => self.signal(now, signal, actions),
+            Event::Connection { unit } => {
+                if self.phase < Phase::Sweeping
+                    && let Some((Role::OnDemand, service)) = self.services.get_mut(unit.0 as usize)
+                {
+                    service.start(now, &mut out);
+                }
+            }
+            Event::Tick => {
+                self.services.iter_mut().for_each(|(_, service)| service.tick(now, &mut out));
+                self.tick(now, actions);
+            }
+        }
+    }
+
+    /// A signal to PID 1: a stop, a reload, or one to be passed on.
+    fn signal(&mut self, now: Mono, signal: Signal, actions: &mut Vec<Action>) {
+        let mut asked = false;
+        let mut heard = false;
+        let mut out = Orders { actions, last_run: &mut self.last_run };
+        for (role, service) in &mut self.services {
+            if *role != Role::Essential {
+                continue;
+            }
+            if service.spec().ours.stop_signals.contains(&signal) {
+                asked = true;
+            } else if signal == Signal::HUP && !service.spec().service.commands(ExecKind::Reload).is_empty() {
+                heard |= service.reload(now, &mut out);
+            } else {
+                heard |= service.forward(signal, &mut out);
+            }
+        }
+        if asked {
+            // SIGTERM and the runtimes' SIGRTMIN+3 mean "stop" and nothing else; KillSignal= says it to the
+            // service. Any other one may have a meaning of its own to it.
+            let plain = [Signal::TERM, Signal::realtime(3)].contains(&signal);
+            self.stop(now, signal, (!plain).then_some(signal), actions);
+        } else if !heard {
+            self.note(actions, Level::Info, format!("{signal} not passed on: no main process is running"));
+        }
+    }
+
+    fn stop(&mut self, now: Mono, signal: Signal, as_is: Option<Signal>, actions: &mut Vec<Action>) {
+        match self.phase {
+            Phase::Booting | Phase::Running => {
+                self.note(actions, Level::Info, format!("{signal}: stopping"));
+                actions.push(Action::Announce("STOPPING=1".to_owned()));
+                self.stop_signal = as_is;
+                let drain = self.essential().map(|s| s.spec().ours.drain).max().unwrap_or(Span::ZERO);
+                if drain == Span::ZERO {
+                    self.stop_services(now, actions);
+                } else {
+                    self.note(actions, Level::Info, format!("draining for {drain}"));
+                    (self.phase, self.deadline) = (Phase::Draining, now.after(drain));
+                }
+            }
+            // A second one neither shortens nor lengthens anything that runs, but is passed on.
+            Phase::Draining => {}
+            Phase::Stopping => {
+                let mut out = Orders { actions, last_run: &mut self.last_run };
+                for (role, service) in &mut self.services {
+                    if *role == Role::Essential {
+                        service.stop(now, as_is, &mut out);
+                    }
+                }
+            }
+            Phase::Sweeping | Phase::Ended => {}
+        }
+    }
+
+    fn stop_services(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        (self.phase, self.deadline) = (Phase::Stopping, None);
+        let mut out = Orders { actions, last_run: &mut self.last_run };
+        for (role, service) in &mut self.services {
+            if *role == Role::Essential {
+                service.stop(now, self.stop_signal, &mut out);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        if self.deadline.is_none_or(|at| now < at) {
+            return;
+        }
+        match self.phase {
+            Phase::Draining => self.stop_services(now, actions),
+            Phase::Sweeping => {
+                if !self.killing {
+                    self.note(actions, Level::Warn, "processes are left after SIGTERM: killing".into());
+                }
+                self.killing = true;
+                self.sweep(Signal::KILL, actions);
+                self.deadline = now.after(SWEEP_AGAIN);
+            }
+            Phase::Booting | Phase::Running | Phase::Stopping | Phase::Ended => self.deadline = None,
+        }
+    }
+
+    /// What follows from where the services stand now.
+    fn follow(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        let begun = (Phase::Running..Phase::Sweeping).contains(&self.phase);
+        if begun && self.essential().all(|service| service.state().is_inactive()) {
+            // The services are down for good. Whoever is left belongs to nobody: a role of ours, a
+            // process that KillMode= spared.
+            self.phase = Phase::Sweeping;
+            let linger = self.essential().map(|s| s.spec().ours.linger).filter(|s| !s.is_infinite()).max();
+            self.sweep(Signal::TERM, actions);
+            self.deadline = now.after(linger.unwrap_or(SWEEP));
+        }
+    }
+
+    fn sweep(&self, signal: Signal, actions: &mut Vec<Action>) {
+        actions.push(Action::Signal { unit: UnitId(0), whom: Whom::Everything, signal });
+    }
+
+    /// Tells whoever started us what has changed for them.
+    fn announce(&mut self, actions: &mut Vec<Action>) {
+        let ready = self.phase == Phase::Running && self.essential().all(|s| s.state().is_active());
+        if ready && !self.announced_ready {
+            self.announced_ready = true;
+            actions.push(Action::Announce("READY=1".to_owned()));
+        }
+        let text = self.essential().next().map_or("", Service::status_text);
+        if text != self.announced_status {
+            let text = text.to_owned();
+            actions.push(Action::Announce(format!("STATUS={text}")));
+            self.announced_status = text;
+        }
+    }
+
+    fn essential(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(|(role, _)| *role == Role::Essential).map(|(_, service)| service)
+    }
+
+    /// The status to end with: that of the first essential service that has failed, else of the first.
+    fn status(&self) -> u8 {
+        let failed = self.essential().find(|service| service.result() != Outcome::Success);
+        let Some(service) = failed.or(self.essential().next()) else { return 0 };
+        let status = exit_status(service);
+        service.spec().ours.exit_status_map.get(&status).copied().unwrap_or(status)
+    }
+
+    fn note(&self, actions: &mut Vec<Action>, level: Level, text: String) {
+        actions.push(Action::Note(Note { level, unit: None, text, state: None, result: None, exit: None }));
+    }
+}

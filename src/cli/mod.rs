@@ -1,6 +1,8 @@
 //! What did the person ask?
 #![forbid(unsafe_code)]
 
+pub mod health;
+
 use std::ffi::OsString;
 
 /// Runs what the argument line asks for and returns the exit status.

@@ -410,7 +410,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_complete_when_its_length_says_so() {
-        let table: [(&str, &[u8], bool, Option<(u16, &str)>); 7] = [
+        type Row = (&'static str, &'static [u8], bool, Option<(u16, &'static str)>);
+        let table: [Row; 7] = [
             ("whole", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true, Some((200, "ok"))),
             ("cut", b"HTTP/1.1 200 OK\r\ncontent-length:3\r\n\r\nok", false, Some((200, "ok"))),
             ("no length", b"HTTP/1.0 500 No\r\n\r\nok", false, Some((500, "ok"))),

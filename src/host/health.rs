@@ -48,7 +48,7 @@ fn listen_at(addr: SocketAddr) -> Result<OwnedFd, Errno> {
     // It saves wake-ups and nothing depends on it, so a kernel without it (gVisor) will do.
     let _ = defer_accept(fd.as_fd(), SILENT_SECONDS);
     bind(fd.as_raw_fd(), &SockaddrStorage::from(addr))?;
-    // As many as the kernel's somaxconn allows: nix refuses more than the C library's constant, 128 in musl.
+    // As many as the kernel lets wait: net.core.somaxconn. (With musl, nix refuses any number above 128.)
     start_listening(&fd, Backlog::MAXALLOWABLE)?;
     Ok(fd)
 }

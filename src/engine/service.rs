@@ -52,6 +52,8 @@ pub struct Service {
     /// WATCHDOG_USEC= as the service said it.
     watchdog_override: Option<Span>,
     limit: StartLimit,
+    /// The start limit has refused a start and not yet let another one through.
+    limit_hit: bool,
     /// How the activation at hand has fared so far.
     result: Outcome,
     main_exit: Option<Exit>,
@@ -82,6 +84,7 @@ impl Service {
             watchdog: None,
             watchdog_override: None,
             limit: StartLimit::default(),
+            limit_hit: false,
             result: Outcome::Success,
             main_exit: None,
             control_exit: None,
@@ -178,9 +181,14 @@ impl Service {
         killing && self.main.is_none() && self.control.is_none()
     }
 
-    /// When a start limit that was hit lets another start through.
+    /// Whether the start limit has refused a start and would refuse another one.
+    pub fn limit_hit(&self) -> bool {
+        self.limit_hit
+    }
+
+    /// When a start limit that was hit lets another start through; `None` for never and for one that was not hit.
     pub fn limit_reopens(&self) -> Option<Mono> {
-        self.limit.reopens(self.spec.service.start_limit_interval)
+        if self.limit_hit { self.limit.reopens(self.spec.service.start_limit_interval) } else { None }
     }
 
     // ---- what may be asked of it ----
@@ -205,9 +213,8 @@ impl Service {
             State::Dead | State::Failed => {}
             State::AutoRestart => {
                 self.note(out, Level::Info, "restart cancelled: a stop was asked for".into());
+                // The result stays that of what had made the restart necessary.
                 self.enter(now, State::Dead, None);
-                self.result = Outcome::Success;
-                self.restarts = 0;
             }
             State::Running | State::Reload if self.control.is_none() => {
                 self.note(out, Level::Info, "stopping".into());
@@ -379,6 +386,9 @@ impl Service {
 
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Mono, out: &mut Orders) {
+        if self.limit_reopens().is_some_and(|at| now >= at) {
+            self.limit_hit = false;
+        }
         if self.watchdog.is_some_and(|at| now >= at) {
             let limit = self.watchdog_interval();
             return self.watchdog_bites(now, &format!("no WATCHDOG=1 within {limit}"), out);
@@ -448,6 +458,8 @@ impl Service {
 
     /// Begins an activation, if the start limit allows one.
     fn activate(&mut self, now: Mono, automatic: bool, out: &mut Orders) {
+        // Counted until the next start by hand, so that one can see it after the end; a refused one counts too.
+        self.restarts = if automatic { self.restarts.saturating_add(1) } else { 0 };
         let service = &self.spec.service;
         if !self.limit.allows(now, service.start_limit_interval, service.start_limit_burst) {
             let (burst, interval) = (service.start_limit_burst, service.start_limit_interval);
@@ -456,15 +468,12 @@ impl Service {
                 Level::Warn,
                 format!("not started: {burst} starts within {interval} were allowed"),
             );
-            // An automatic restart that is refused keeps the result of what made it necessary.
-            if !automatic {
-                self.result = Outcome::StartLimitHit;
-            }
+            // What had failed already keeps its result.
+            self.worsen(Outcome::StartLimitHit);
+            self.limit_hit = true;
             return self.enter(now, State::Failed, None);
         }
-        if !automatic {
-            self.restarts = 0;
-        }
+        self.limit_hit = false;
         self.result = Outcome::Success;
         (self.main_exit, self.control_exit, self.spawn_failure) = (None, None, None);
         (self.stop_asked, self.stop_signal, self.watchdog_override) = (false, None, None);
@@ -601,12 +610,11 @@ impl Service {
                 // With Restart=no the status says it all; a rule that forbids a restart is news.
                 let level = if rule == "Restart=no" { Level::Info } else { level };
                 self.note_state(out, level, end, format!("{ended}; not restarted: {rule}"));
-                self.restarts = 0;
                 self.enter(now, end, None);
             }
             Verdict::Again(rule) => {
-                self.restarts = self.restarts.saturating_add(1);
-                let (n, wait) = (self.restarts, restart::delay(&self.spec.service, self.restarts));
+                let n = self.restarts.saturating_add(1);
+                let wait = restart::delay(&self.spec.service, n);
                 let text = format!("{ended}; restart {n} in {wait}: {rule}");
                 self.note_state(out, Level::Warn, State::AutoRestart, text);
                 // A restart that never comes is a deadline that never comes.

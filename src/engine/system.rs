@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::service::{Orders, exit_status};
-use super::{Action, Event, Level, Mono, Note, Outcome, Service, State, UnitId, Whom, earlier};
+use super::{Action, Event, Level, Mono, Note, Outcome, Service, UnitId, Whom, earlier};
 use crate::unit::spec::{ExecKind, Signal, Span, Spec};
 
 /// Exit statuses of tinysvc itself. Those of the service pass through unchanged.
@@ -102,8 +102,8 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Mono> {
         self.services.iter().fold(self.deadline, |at, (role, service)| {
             let reopens = match role {
-                Role::OnDemand if self.limited(service) => service.limit_reopens(),
-                _ => None,
+                Role::OnDemand => service.limit_reopens(),
+                Role::Essential => None,
             };
             earlier(earlier(at, service.next_deadline()), reopens)
         })
@@ -120,12 +120,8 @@ impl Engine {
     /// Whether the host is to watch the listener of an on-demand unit.
     pub fn wants_connections(&self, now: Mono, unit: UnitId) -> bool {
         let Some((Role::OnDemand, service)) = self.services.get(unit.0 as usize) else { return false };
-        let blocked = self.limited(service) && service.limit_reopens().is_some_and(|at| now < at);
+        let blocked = service.limit_hit() && service.limit_reopens().is_none_or(|at| now < at);
         service.state().is_inactive() && !blocked && self.phase < Phase::Sweeping
-    }
-
-    fn limited(&self, service: &Service) -> bool {
-        service.state() == State::Failed && service.result() == Outcome::StartLimitHit
     }
 
     /// Takes one fact in and appends the orders that follow from it.

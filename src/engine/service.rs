@@ -43,6 +43,8 @@ pub struct Service {
     state: State,
     /// When the state was entered.
     since: Mono,
+    /// When the activation at hand was completed.
+    active_since: Mono,
     /// When patience with the state ends; set by [`Service::enter`] and, later only, by EXTEND_TIMEOUT_USEC.
     deadline: Option<Mono>,
     main: Option<Run>,
@@ -57,8 +59,9 @@ pub struct Service {
     /// How the activation at hand has fared so far.
     result: Outcome,
     main_exit: Option<Exit>,
-    /// The first failure of a control command or of a spawn: the cause when the main process has none.
+    /// The first failure of a control command: the cause when the main process has none.
     control_exit: Option<Exit>,
+    /// The failure to start a process that the activation failed of.
     spawn_failure: Option<SpawnFailure>,
     /// A stop was asked for: no restart.
     stop_asked: bool,
@@ -78,6 +81,7 @@ impl Service {
             spec,
             state: State::Dead,
             since: Mono(0),
+            active_since: Mono(0),
             deadline: None,
             main: None,
             control: None,
@@ -138,7 +142,7 @@ impl Service {
         self.control_exit
     }
 
-    /// Why the program could not be executed, if it could not in this activation.
+    /// Why a program could not be executed, if that is what the activation failed of.
     pub fn spawn_failure(&self) -> Option<SpawnFailure> {
         self.spawn_failure
     }
@@ -280,7 +284,8 @@ impl Service {
         if self.main != Some(run) && self.control() != Some(run) {
             return;
         }
-        self.spawn_failure = Some(failure);
+        // What it takes down with it is told by its own exit status.
+        let was = self.result;
         match failure {
             SpawnFailure::Setup { status, .. } => {
                 // To systemd a process that fails in its set-up is one that has ended with that status,
@@ -293,29 +298,39 @@ impl Service {
                 }
                 self.exited(now, run, Exit::Exited(status), out);
             }
-            SpawnFailure::Resources { .. } => {
-                if self.main == Some(run) {
-                    self.main = None;
-                } else {
-                    self.control = None;
-                }
-                let f = Outcome::Resources;
-                match self.state {
-                    State::StartPre => self.enter_dead(now, f, out),
-                    State::Start => self.enter_signal(now, State::StopSigterm, f, out),
-                    State::StartPost => self.enter_stop(now, f, out),
-                    State::Reload => self.enter_running(now, Outcome::Success, out),
-                    State::Stop => self.enter_signal(now, State::StopSigterm, f, out),
-                    State::StopPost => self.enter_signal(now, State::FinalSigterm, f, out),
-                    // A stop overtook the spawn: what is left of it goes on as it would.
-                    State::StopWatchdog
-                    | State::StopSigterm
-                    | State::StopSigkill
-                    | State::FinalSigterm
-                    | State::FinalSigkill => self.gone(now, f, out),
-                    State::Running | State::Dead | State::Failed | State::AutoRestart => {}
-                }
+            SpawnFailure::Resources { .. } => self.no_process(now, run, out),
+        }
+        if was == Outcome::Success && self.result != Outcome::Success {
+            self.spawn_failure = Some(failure);
+        }
+    }
+
+    /// There was no process to be had for a run.
+    fn no_process(&mut self, now: Mono, run: Run, out: &mut Orders) {
+        // The first line of a list and a later one fail differently: service_run_next_control() of systemd.
+        let first = self.control.is_none_or(|control| control.index == 0);
+        if self.main == Some(run) {
+            self.main = None;
+        } else {
+            self.control = None;
+        }
+        let f = Outcome::Resources;
+        match self.state {
+            State::StartPre if first => self.enter_dead(now, f, out),
+            State::StartPost if first => self.enter_stop(now, f, out),
+            State::StopPost if first => self.enter_signal(now, State::FinalSigterm, f, out),
+            State::StopPost => self.enter_dead(now, f, out),
+            State::StartPre | State::Start | State::StartPost | State::Stop => {
+                self.enter_signal(now, State::StopSigterm, f, out);
             }
+            State::Reload => self.enter_running(now, Outcome::Success, out),
+            // A stop overtook the spawn: what is left of it goes on as it would.
+            State::StopWatchdog
+            | State::StopSigterm
+            | State::StopSigkill
+            | State::FinalSigterm
+            | State::FinalSigkill => self.gone(now, f, out),
+            State::Running | State::Dead | State::Failed | State::AutoRestart => {}
         }
     }
 
@@ -396,7 +411,8 @@ impl Service {
         if self.deadline.is_none_or(|at| now < at) {
             return;
         }
-        let f = Outcome::Timeout;
+        // LingerSec= is ours: to systemd, who clears up behind a service that has ended in order has not failed.
+        let f = if self.lingers() { Outcome::Success } else { Outcome::Timeout };
         let (state, limit) = (self.state, now.since(self.since));
         let mut late = |this: &Self, what: &str| {
             this.note(out, Level::Warn, format!("{state} timed out after {limit}: {what}"));
@@ -421,15 +437,11 @@ impl Service {
                 late(self, "terminating");
                 self.enter_signal(now, State::StopSigterm, f, out);
             }
-            State::StopWatchdog => {
+            State::StopWatchdog | State::StopSigterm if self.spec.kill.send_sigkill => {
                 late(self, "killing");
                 self.enter_signal(now, State::StopSigkill, f, out);
             }
-            State::StopSigterm if self.spec.kill.send_sigkill => {
-                late(self, "killing");
-                self.enter_signal(now, State::StopSigkill, f, out);
-            }
-            State::StopSigterm => {
+            State::StopWatchdog | State::StopSigterm => {
                 late(self, "SendSIGKILL=no, going on without killing");
                 self.enter_stop_post(now, f, out);
             }
@@ -445,8 +457,14 @@ impl Service {
                 late(self, "killing");
                 self.enter_signal(now, State::FinalSigkill, f, out);
             }
-            State::FinalSigterm | State::FinalSigkill => {
-                late(self, "processes are still there, giving up on them");
+            State::FinalSigterm => {
+                late(self, "SendSIGKILL=no, giving up on what is left");
+                // Beside what was spared on purpose nothing starts again.
+                self.stop_asked = true;
+                self.enter_dead(now, f, out);
+            }
+            State::FinalSigkill => {
+                late(self, "processes are still there after SIGKILL, giving up on them");
                 self.enter_dead(now, f, out);
             }
             State::AutoRestart => self.activate(now, true, out),
@@ -487,8 +505,11 @@ impl Service {
     }
 
     fn enter_start(&mut self, now: Mono, out: &mut Orders) {
-        // Type=simple and exec wait here for the program to execute, which takes no time that counts.
-        let patience = self.spec.service.timeout_start.zero_is_never();
+        // To systemd a simple service is up by now; here the fact that it runs is only just on its way.
+        let patience = match self.spec.service.kind {
+            Type::Simple => Span::INFINITY,
+            Type::Exec | Type::Notify => self.spec.service.timeout_start.zero_is_never(),
+        };
         self.enter(now, State::Start, now.after(patience));
         self.main = Some(self.spawn(ExecKind::Start, 0, out));
     }
@@ -508,15 +529,13 @@ impl Service {
         if self.result != Outcome::Success {
             self.enter_signal(now, State::StopSigterm, f, out);
         } else if self.main.is_some() {
-            let fresh = self.state != State::Reload;
-            if fresh {
+            if self.state != State::Reload {
                 self.note_state(out, Level::Info, State::Running, "started".into());
                 self.started_once = true;
+                self.active_since = now;
             }
-            // RuntimeMaxSec counts from the activation, not from the end of a reload.
-            let until = self.spec.service.runtime_max;
-            let since = if fresh { now } else { self.since };
-            self.enter(now, State::Running, since.after(until));
+            // RuntimeMaxSec counts from the activation, whatever was reloaded since.
+            self.enter(now, State::Running, self.active_since.after(self.spec.service.runtime_max));
         } else {
             self.started_once = true;
             self.enter_stop(now, Outcome::Success, out);
@@ -544,8 +563,8 @@ impl Service {
         let (mode, linger) = (self.spec.kill.mode, self.spec.ours.linger);
         let alone = self.main.is_none() && self.control.is_none();
         // With LingerSec=, what outlives the main process is asked before it is killed, in mixed mode too.
-        let lingers = alone && !kill && !linger.is_infinite() && linger != Span::ZERO;
-        let rest = mode == KillMode::ControlGroup || mode == KillMode::Mixed && (kill || lingers);
+        let asked = self.lingers() && linger != Span::ZERO;
+        let rest = mode == KillMode::ControlGroup || mode == KillMode::Mixed && (kill || asked);
         if mode == KillMode::None || alone && !rest {
             return self.pass_through(now, state, out);
         }
@@ -554,19 +573,37 @@ impl Service {
             _ if kill => self.spec.kill.final_signal,
             _ => self.stop_signal.filter(|_| state == State::StopSigterm).unwrap_or(self.spec.kill.signal),
         };
-        let runs = [self.main, self.control()];
-        for run in runs.into_iter().flatten() {
-            self.signal_and_wake(Whom::Process(run), signal, out);
-        }
-        if rest {
-            self.signal_and_wake(Whom::Rest { main: self.main, control: self.control() }, signal, out);
+        // The signal that asks for a stop is a forwarded one, so SignalTarget= counts, unless all get it anyway.
+        let group =
+            self.spec.ours.signal_target == SignalTarget::Group && state == State::StopSigterm && !rest;
+        let main = self.main.map(|run| if group { Whom::Group(run) } else { Whom::Process(run) });
+        let control = self.control().map(Whom::Process);
+        let others = rest.then_some(Whom::Rest { main: self.main, control: self.control() });
+        let hang_up = self.spec.kill.send_sighup
+            && matches!(state, State::StopSigterm | State::FinalSigterm)
+            && signal != Signal::HUP;
+        for whom in [main, control, others].into_iter().flatten() {
+            self.signal(whom, signal, out);
+            // A stopped process must be continued to notice; unit_kill_context() has this order.
+            if signal != Signal::KILL && signal != Signal::CONT {
+                self.signal(whom, Signal::CONT, out);
+            }
+            if hang_up {
+                self.signal(whom, Signal::HUP, out);
+            }
         }
         let patience = match state {
-            State::StopWatchdog => self.spec.service.timeout_abort.unwrap_or(self.spec.service.timeout_stop),
-            _ if alone && !kill => self.spec.service.timeout_stop.zero_is_never().min(linger),
-            _ => self.spec.service.timeout_stop,
+            // Here alone zero means "at once".
+            State::StopWatchdog => self.spec.service.timeout_abort.unwrap_or(self.stop_timeout()),
+            _ if alone && !kill => self.stop_timeout().min(linger),
+            _ => self.stop_timeout(),
         };
-        self.enter(now, state, now.after(patience.zero_is_never()));
+        self.enter(now, state, now.after(patience));
+    }
+
+    /// Whether LingerSec= is what counts for processes that outlive the main process.
+    fn lingers(&self) -> bool {
+        self.main.is_none() && self.control.is_none() && self.spec.ours.linger < self.stop_timeout()
     }
 
     fn pass_through(&mut self, now: Mono, state: State, out: &mut Orders) {
@@ -641,14 +678,16 @@ impl Service {
         self.worsen(f);
         let control = self.control.is_some();
         match self.state {
-            State::Start => {
-                // Only Type=notify can be met here: it owes us a word.
-                let f = if f == Outcome::Success { Outcome::Protocol } else { f };
-                if f == Outcome::Protocol {
+            State::Start => match self.spec.service.kind {
+                // It still owes us a word.
+                Type::Notify if f == Outcome::Success => {
                     self.note(out, Level::Warn, "main process ended before READY=1".into());
+                    self.enter_signal(now, State::StopSigterm, Outcome::Protocol, out);
                 }
-                self.enter_signal(now, State::StopSigterm, f, out);
-            }
+                Type::Notify => self.enter_signal(now, State::StopSigterm, f, out),
+                // It never was executed, and that may be forgiven.
+                Type::Simple | Type::Exec => self.enter_running(now, f, out),
+            },
             // The control command finishes first.
             State::StartPost | State::Reload | State::Stop if control => {}
             State::Running | State::StartPost | State::Reload => self.enter_running(now, f, out),
@@ -688,10 +727,10 @@ impl Service {
         );
         let next = control.index + 1;
         if f == Outcome::Success && !killing && next < self.spec.service.commands(control.kind).len() {
-            let (state, deadline, since) = (self.state, self.deadline, self.since);
-            self.control_command(now, state, control.kind, next, out);
-            // The list shares the patience of its state.
-            (self.deadline, self.since) = (deadline, since);
+            // Each line has the whole time-out for itself (TimeoutStopSec= in systemd.service(5)).
+            let since = self.since;
+            self.control_command(now, self.state, control.kind, next, out);
+            self.since = since;
             return;
         }
         match self.state {
@@ -799,18 +838,6 @@ impl Service {
 
     fn signal(&self, whom: Whom, signal: Signal, out: &mut Orders) {
         out.actions.push(Action::Signal { unit: self.id, whom, signal });
-    }
-
-    /// As `unit_kill_context()`: a stopped process must be continued to notice, and `SendSIGHUP=` follows.
-    fn signal_and_wake(&self, whom: Whom, signal: Signal, out: &mut Orders) {
-        self.signal(whom, signal, out);
-        if signal == Signal::KILL || signal == Signal::CONT {
-            return;
-        }
-        self.signal(whom, Signal::CONT, out);
-        if self.spec.kill.send_sighup && signal == self.spec.kill.signal {
-            self.signal(whom, Signal::HUP, out);
-        }
     }
 
     fn note(&self, out: &mut Orders, level: Level, text: String) {

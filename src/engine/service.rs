@@ -35,6 +35,14 @@ struct Control {
     index: usize,
 }
 
+/// What the service said last about itself, `service_notify_message_process_state()` of systemd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Ready,
+    Reloading,
+    Stopping,
+}
+
 /// One service and where it stands.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -67,6 +75,11 @@ pub struct Service {
     stop_asked: bool,
     /// The signal that asked for it, where that is to be passed on as it is.
     stop_signal: Option<Signal>,
+    /// However this activation ends, none follows.
+    last_start: bool,
+    /// SIGHUP came while a start or a reload was under way: another reload follows.
+    reload_wanted: bool,
+    said: Option<Said>,
     restarts: u32,
     status_text: String,
     status_errno: i32,
@@ -95,6 +108,9 @@ impl Service {
             spawn_failure: None,
             stop_asked: false,
             stop_signal: None,
+            last_start: false,
+            reload_wanted: false,
+            said: None,
             restarts: 0,
             status_text: String::new(),
             status_errno: 0,
@@ -220,11 +236,11 @@ impl Service {
                 // The result stays that of what had made the restart necessary.
                 self.enter(now, State::Dead, None);
             }
-            State::Running | State::Reload if self.control.is_none() => {
+            State::Running => {
                 self.note(out, Level::Info, "stopping".into());
                 self.enter_stop(now, Outcome::Success, out);
             }
-            State::StartPre | State::Start | State::StartPost | State::Reload | State::Running => {
+            State::StartPre | State::Start | State::StartPost | State::Reload | State::ReloadNotify => {
                 self.note(out, Level::Info, "stopping".into());
                 self.enter_signal(now, State::StopSigterm, Outcome::Success, out);
             }
@@ -254,14 +270,40 @@ impl Service {
         true
     }
 
-    /// Runs `ExecReload=`, and says whether that could begin.
+    /// Lets it go on, but for the last time: however it ends, no start follows.
+    pub(super) fn hold(&mut self) {
+        self.last_start = true;
+    }
+
+    /// Runs `ExecReload=`, at once or when what is under way is over, and says whether it will.
     pub(super) fn reload(&mut self, now: Mono, out: &mut Orders) -> bool {
-        if self.state != State::Running || self.spec.service.commands(ExecKind::Reload).is_empty() {
+        if self.spec.service.commands(ExecKind::Reload).is_empty() {
             return false;
         }
-        self.note(out, Level::Info, "reloading: ExecReload".into());
-        self.control_command(now, State::Reload, ExecKind::Reload, 0, out);
-        true
+        match self.state {
+            State::Running => {
+                self.note(out, Level::Info, "reloading: ExecReload".into());
+                self.control_command(now, State::Reload, ExecKind::Reload, 0, out);
+                true
+            }
+            // What it has read so far may be older than what the signal is about.
+            State::Start | State::StartPost | State::Reload | State::ReloadNotify => {
+                self.reload_wanted = true;
+                true
+            }
+            // It has yet to read anything, or has no use for it any more.
+            State::StartPre
+            | State::AutoRestart
+            | State::Dead
+            | State::Failed
+            | State::Stop
+            | State::StopWatchdog
+            | State::StopSigterm
+            | State::StopSigkill
+            | State::StopPost
+            | State::FinalSigterm
+            | State::FinalSigkill => false,
+        }
     }
 
     // ---- what may happen to it ----
@@ -330,7 +372,7 @@ impl Service {
             | State::StopSigkill
             | State::FinalSigterm
             | State::FinalSigkill => self.gone(now, f, out),
-            State::Running | State::Dead | State::Failed | State::AutoRestart => {}
+            State::Running | State::ReloadNotify | State::Dead | State::Failed | State::AutoRestart => {}
         }
     }
 
@@ -371,31 +413,51 @@ impl Service {
         if let Some(errno) = message.errno {
             self.status_errno = errno;
         }
-        if message.ready && self.state == State::Start && self.spec.service.kind == Type::Notify {
-            self.note(out, Level::Debug, "READY=1".into());
-            self.enter_start_post(now, out);
+        self.said(now, message, out);
+        if let Some(more) = message.extend_timeout
+            && let Some(extended) = now.after(more)
+            && more != Span::ZERO
+            && self.state != State::AutoRestart
+        {
+            // Never earlier, and nothing where nothing runs.
+            self.deadline = self.deadline.map(|at| at.max(extended));
+            self.watchdog = self.watchdog.map(|at| at.max(extended));
         }
-        if message.stopping && self.state.is_active() && self.control.is_none() {
-            self.note(out, Level::Info, "STOPPING=1: the service stops by itself".into());
-            // It has begun its own stop: no ExecStop and no signal, but TimeoutStopSec counts.
-            self.enter(now, State::StopSigterm, now.after(self.stop_timeout()));
-            self.watchdog = None;
+        let watched =
+            matches!(self.state, State::StartPost | State::Running | State::Reload | State::ReloadNotify);
+        if message.watchdog_trigger && (watched || self.state == State::Start) {
+            return self.watchdog_bites(now, "WATCHDOG=trigger", out);
         }
         if let Some(interval) = message.watchdog_interval {
             self.watchdog_override = Some(interval);
+        }
+        if watched && (message.watchdog || message.watchdog_interval.is_some()) {
             self.arm_watchdog(now);
         }
-        if message.watchdog {
-            self.arm_watchdog(now);
-        }
-        if message.watchdog_trigger && self.state.is_active() {
-            self.watchdog_bites(now, "WATCHDOG=trigger", out);
-        }
-        if let Some(more) = message.extend_timeout
-            && let (Some(deadline), Some(extended)) = (self.deadline, now.after(more))
-            && self.state != State::AutoRestart
-        {
-            self.deadline = Some(deadline.max(extended));
+    }
+
+    /// Ready, reloading or stopping. STOPPING=1 wins in one message, and READY=1 over RELOADING=1.
+    fn said(&mut self, now: Mono, message: &Message, out: &mut Orders) {
+        if message.stopping {
+            self.said = Some(Said::Stopping);
+            if matches!(self.state, State::Running | State::ReloadNotify) {
+                self.enter_stop_by_notify(now, out);
+            }
+        } else if message.ready {
+            self.said = Some(Said::Ready);
+            match self.state {
+                State::Start if self.spec.service.kind == Type::Notify => {
+                    self.note(out, Level::Debug, "READY=1".into());
+                    self.enter_start_post(now, out);
+                }
+                State::ReloadNotify => self.enter_running(now, Outcome::Success, out),
+                _ => {}
+            }
+        } else if message.reloading {
+            self.said = Some(Said::Reloading);
+            if self.state == State::Running {
+                self.enter_reload_by_notify(now, out);
+            }
         }
     }
 
@@ -433,6 +495,11 @@ impl Service {
                 }
                 self.enter_running(now, Outcome::Success, out);
             }
+            State::ReloadNotify => {
+                late(self, "no READY=1 after RELOADING=1, taking it for reloaded");
+                self.said = None;
+                self.enter_running(now, Outcome::Success, out);
+            }
             State::Stop => {
                 late(self, "terminating");
                 self.enter_signal(now, State::StopSigterm, f, out);
@@ -447,7 +514,7 @@ impl Service {
             }
             State::StopSigkill => {
                 late(self, "processes are still there after SIGKILL, going on");
-                self.enter_stop_post(now, f, out);
+                self.enter_stop_post(now, Outcome::Timeout, out);
             }
             State::StopPost => {
                 late(self, "terminating");
@@ -460,12 +527,12 @@ impl Service {
             State::FinalSigterm => {
                 late(self, "SendSIGKILL=no, giving up on what is left");
                 // Beside what was spared on purpose nothing starts again.
-                self.stop_asked = true;
+                self.last_start = true;
                 self.enter_dead(now, f, out);
             }
             State::FinalSigkill => {
                 late(self, "processes are still there after SIGKILL, giving up on them");
-                self.enter_dead(now, f, out);
+                self.enter_dead(now, Outcome::Timeout, out);
             }
             State::AutoRestart => self.activate(now, true, out),
             State::Dead | State::Failed => {}
@@ -495,6 +562,7 @@ impl Service {
         self.result = Outcome::Success;
         (self.main_exit, self.control_exit, self.spawn_failure) = (None, None, None);
         (self.stop_asked, self.stop_signal, self.watchdog_override) = (false, None, None);
+        (self.last_start, self.reload_wanted, self.said) = (false, false, None);
         self.status_text.clear();
         self.status_errno = 0;
         if self.spec.service.commands(ExecKind::StartPre).is_empty() {
@@ -515,7 +583,7 @@ impl Service {
     }
 
     fn enter_start_post(&mut self, now: Mono, out: &mut Orders) {
-        self.arm_watchdog_at(now);
+        self.arm_watchdog(now);
         if self.spec.service.commands(ExecKind::StartPost).is_empty() {
             self.enter_running(now, Outcome::Success, out);
         } else {
@@ -529,17 +597,30 @@ impl Service {
         if self.result != Outcome::Success {
             self.enter_signal(now, State::StopSigterm, f, out);
         } else if self.main.is_some() {
-            if self.state != State::Reload {
+            if !matches!(self.state, State::Reload | State::ReloadNotify) {
                 self.note_state(out, Level::Info, State::Running, "started".into());
                 self.started_once = true;
                 self.active_since = now;
             }
+            match self.said {
+                Some(Said::Stopping) => return self.enter_stop_by_notify(now, out),
+                Some(Said::Reloading) => return self.enter_reload_by_notify(now, out),
+                Some(Said::Ready) | None => {}
+            }
             // RuntimeMaxSec counts from the activation, whatever was reloaded since.
             self.enter(now, State::Running, self.active_since.after(self.spec.service.runtime_max));
+            if std::mem::take(&mut self.reload_wanted) {
+                self.reload(now, out);
+            }
         } else {
             self.started_once = true;
             self.enter_stop(now, Outcome::Success, out);
         }
+    }
+
+    fn enter_reload_by_notify(&mut self, now: Mono, out: &mut Orders) {
+        self.note_state(out, Level::Info, State::ReloadNotify, "RELOADING=1: the service reloads".into());
+        self.enter(now, State::ReloadNotify, now.after(self.spec.service.timeout_start.zero_is_never()));
     }
 
     // ---- the way down ----
@@ -552,6 +633,18 @@ impl Service {
         } else {
             self.control_command(now, State::Stop, ExecKind::Stop, 0, out);
         }
+    }
+
+    /// It has begun its own stop: no ExecStop and no signal, but TimeoutStopSec counts.
+    fn enter_stop_by_notify(&mut self, now: Mono, out: &mut Orders) {
+        self.note_state(
+            out,
+            Level::Info,
+            State::StopSigterm,
+            "STOPPING=1: the service stops by itself".into(),
+        );
+        self.enter(now, State::StopSigterm, now.after(self.stop_timeout()));
+        self.watchdog = None;
     }
 
     /// Sends the signals that belong to a killing state and waits in it, or passes through it where nobody is to be
@@ -638,7 +731,7 @@ impl Service {
         let end = if self.result == Outcome::Success { State::Dead } else { State::Failed };
         let level = if end == State::Failed { Level::Warn } else { Level::Info };
         let ended = format!("ended with result {}", self.result);
-        if self.stop_asked {
+        if self.stop_asked || self.last_start {
             self.note_state(out, level.max(Level::Info), end, ended);
             return self.enter(now, end, None);
         }
@@ -690,7 +783,9 @@ impl Service {
             },
             // The control command finishes first.
             State::StartPost | State::Reload | State::Stop if control => {}
-            State::Running | State::StartPost | State::Reload => self.enter_running(now, f, out),
+            State::Running | State::StartPost | State::Reload | State::ReloadNotify => {
+                self.enter_running(now, f, out);
+            }
             State::Stop => self.enter_signal(now, State::StopSigterm, f, out),
             State::StopWatchdog
             | State::StopSigterm
@@ -747,7 +842,12 @@ impl Service {
             | State::FinalSigterm
             | State::FinalSigkill => self.gone(now, f, out),
             // No control command lives in these.
-            State::Start | State::Running | State::Dead | State::Failed | State::AutoRestart => {}
+            State::Start
+            | State::Running
+            | State::ReloadNotify
+            | State::Dead
+            | State::Failed
+            | State::AutoRestart => {}
         }
     }
 
@@ -773,12 +873,6 @@ impl Service {
     }
 
     fn arm_watchdog(&mut self, now: Mono) {
-        if matches!(self.state, State::StartPost | State::Running | State::Reload) {
-            self.arm_watchdog_at(now);
-        }
-    }
-
-    fn arm_watchdog_at(&mut self, now: Mono) {
         let interval = self.watchdog_interval();
         self.watchdog = if interval == Span::ZERO { None } else { now.after(interval) };
     }

@@ -57,6 +57,8 @@ pub struct Service {
     deadline: Option<Mono>,
     main: Option<Run>,
     control: Option<Control>,
+    /// Nobody was left of it when the host last looked, and nothing has been spawned since.
+    empty: bool,
     /// When the watchdog bites; armed from the end of the start to the beginning of the stop.
     watchdog: Option<Mono>,
     /// WATCHDOG_USEC= as the service said it.
@@ -98,6 +100,7 @@ impl Service {
             deadline: None,
             main: None,
             control: None,
+            empty: false,
             watchdog: None,
             watchdog_override: None,
             limit: StartLimit::default(),
@@ -389,6 +392,7 @@ impl Service {
     /// None of its processes is left.
     pub(super) fn emptied(&mut self, now: Mono, out: &mut Orders) {
         if self.waits_for_empty() {
+            self.empty = true;
             self.gone(now, Outcome::Success, out);
         }
     }
@@ -658,7 +662,7 @@ impl Service {
         // With LingerSec=, what outlives the main process is asked before it is killed, in mixed mode too.
         let asked = self.lingers() && linger != Span::ZERO;
         let rest = mode == KillMode::ControlGroup || mode == KillMode::Mixed && (kill || asked);
-        if mode == KillMode::None || alone && !rest {
+        if mode == KillMode::None || alone && (self.empty || !rest) {
             return self.pass_through(now, state, out);
         }
         let signal = match state {
@@ -915,6 +919,7 @@ impl Service {
     }
 
     fn spawn(&mut self, kind: ExecKind, index: usize, out: &mut Orders) -> Run {
+        self.empty = false;
         *out.last_run += 1;
         let run = Run(*out.last_run);
         let mut environment = Vec::new();

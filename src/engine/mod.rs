@@ -12,6 +12,8 @@ pub mod restart;
 mod service;
 mod state;
 mod system;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use fact::{Action, Event, Level, Note, Run, Sender, Spawn, SpawnFailure, UnitId, Whom};

@@ -36,6 +36,14 @@ struct Control {
     index: usize,
 }
 
+/// What the service said last about itself, `service_notify_message_process_state()` of systemd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Ready,
+    Reloading,
+    Stopping,
+}
+
 /// One service and where it stands.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -44,25 +52,37 @@ pub struct Service {
     state: State,
     /// When the state was entered.
     since: Mono,
+    /// When the activation at hand was completed.
+    active_since: Mono,
     /// When patience with the state ends; set by [`Service::enter`] and, later only, by EXTEND_TIMEOUT_USEC.
     deadline: Option<Mono>,
     main: Option<Run>,
     control: Option<Control>,
+    /// Nobody was left of it when the host last looked, and nothing has been spawned since.
+    empty: bool,
     /// When the watchdog bites; armed from the end of the start to the beginning of the stop.
     watchdog: Option<Mono>,
     /// WATCHDOG_USEC= as the service said it.
     watchdog_override: Option<Span>,
     limit: StartLimit,
+    /// The start limit has refused a start and not yet let another one through.
+    limit_hit: bool,
     /// How the activation at hand has fared so far.
     result: Outcome,
     main_exit: Option<Exit>,
-    /// The first failure of a control command or of a spawn: the cause when the main process has none.
+    /// The first failure of a control command: the cause when the main process has none.
     control_exit: Option<Exit>,
+    /// The failure to start a process that the activation failed of.
     spawn_failure: Option<SpawnFailure>,
     /// A stop was asked for: no restart.
     stop_asked: bool,
     /// The signal that asked for it, where that is to be passed on as it is.
     stop_signal: Option<Signal>,
+    /// However this activation ends, none follows.
+    last_start: bool,
+    /// SIGHUP came while a start or a reload was under way: another reload follows.
+    reload_wanted: bool,
+    said: Option<Said>,
     restarts: u32,
     status_text: String,
     status_errno: i32,
@@ -81,18 +101,24 @@ impl Service {
             spec,
             state: State::Dead,
             since: Mono(0),
+            active_since: Mono(0),
             deadline: None,
             main: None,
             control: None,
+            empty: false,
             watchdog: None,
             watchdog_override: None,
             limit: StartLimit::default(),
+            limit_hit: false,
             result: Outcome::Success,
             main_exit: None,
             control_exit: None,
             spawn_failure: None,
             stop_asked: false,
             stop_signal: None,
+            last_start: false,
+            reload_wanted: false,
+            said: None,
             restarts: 0,
             status_text: String::new(),
             status_errno: 0,
@@ -143,7 +169,7 @@ impl Service {
         self.control_exit
     }
 
-    /// Why the program could not be executed, if it could not in this activation.
+    /// Why a program could not be executed, if that is what the activation failed of.
     pub fn spawn_failure(&self) -> Option<SpawnFailure> {
         self.spawn_failure
     }
@@ -201,9 +227,14 @@ impl Service {
         killing && self.main.is_none() && self.control.is_none()
     }
 
-    /// When a start limit that was hit lets another start through.
+    /// Whether the start limit has refused a start and would refuse another one.
+    pub fn limit_hit(&self) -> bool {
+        self.limit_hit
+    }
+
+    /// When a start limit that was hit lets another start through; `None` for never and for one that was not hit.
     pub fn limit_reopens(&self) -> Option<Mono> {
-        self.limit.reopens(self.spec.service.start_limit_interval)
+        if self.limit_hit { self.limit.reopens(self.spec.service.start_limit_interval) } else { None }
     }
 
     // ---- what may be asked of it ----
@@ -228,15 +259,14 @@ impl Service {
             State::Dead | State::Failed => {}
             State::AutoRestart => {
                 self.note(out, Level::Info, "restart cancelled: a stop was asked for".into());
+                // The result stays that of what had made the restart necessary.
                 self.enter(now, State::Dead, None);
-                self.result = Outcome::Success;
-                self.restarts = 0;
             }
-            State::Running | State::Reload if self.control.is_none() => {
+            State::Running => {
                 self.note(out, Level::Info, "stopping".into());
                 self.enter_stop(now, Outcome::Success, out);
             }
-            State::StartPre | State::Start | State::StartPost | State::Reload | State::Running => {
+            State::StartPre | State::Start | State::StartPost | State::Reload | State::ReloadNotify => {
                 self.note(out, Level::Info, "stopping".into());
                 self.enter_signal(now, State::StopSigterm, Outcome::Success, out);
             }
@@ -266,14 +296,40 @@ impl Service {
         true
     }
 
-    /// Runs `ExecReload=`, and says whether that could begin.
+    /// Lets it go on, but for the last time: however it ends, no start follows.
+    pub(super) fn hold(&mut self) {
+        self.last_start = true;
+    }
+
+    /// Runs `ExecReload=`, at once or when what is under way is over, and says whether it will.
     pub(super) fn reload(&mut self, now: Mono, out: &mut Orders) -> bool {
-        if self.state != State::Running || self.spec.service.commands(ExecKind::Reload).is_empty() {
+        if self.spec.service.commands(ExecKind::Reload).is_empty() {
             return false;
         }
-        self.note(out, Level::Info, "reloading: ExecReload".into());
-        self.control_command(now, State::Reload, ExecKind::Reload, 0, out);
-        true
+        match self.state {
+            State::Running => {
+                self.note(out, Level::Info, "reloading: ExecReload".into());
+                self.control_command(now, State::Reload, ExecKind::Reload, 0, out);
+                true
+            }
+            // What it has read so far may be older than what the signal is about.
+            State::Start | State::StartPost | State::Reload | State::ReloadNotify => {
+                self.reload_wanted = true;
+                true
+            }
+            // It has yet to read anything, or has no use for it any more.
+            State::StartPre
+            | State::AutoRestart
+            | State::Dead
+            | State::Failed
+            | State::Stop
+            | State::StopWatchdog
+            | State::StopSigterm
+            | State::StopSigkill
+            | State::StopPost
+            | State::FinalSigterm
+            | State::FinalSigkill => false,
+        }
     }
 
     // ---- what may happen to it ----
@@ -296,7 +352,8 @@ impl Service {
         if self.main != Some(run) && self.control() != Some(run) {
             return;
         }
-        self.spawn_failure = Some(failure);
+        // What it takes down with it is told by its own exit status.
+        let was = self.result;
         match failure {
             SpawnFailure::Setup { status, .. } => {
                 // To systemd a process that fails in its set-up is one that has ended with that status,
@@ -309,29 +366,39 @@ impl Service {
                 }
                 self.exited(now, run, Exit::Exited(status), out);
             }
-            SpawnFailure::Resources { .. } => {
-                if self.main == Some(run) {
-                    self.main = None;
-                } else {
-                    self.control = None;
-                }
-                let f = Outcome::Resources;
-                match self.state {
-                    State::StartPre => self.enter_dead(now, f, out),
-                    State::Start => self.enter_signal(now, State::StopSigterm, f, out),
-                    State::StartPost => self.enter_stop(now, f, out),
-                    State::Reload => self.enter_running(now, Outcome::Success, out),
-                    State::Stop => self.enter_signal(now, State::StopSigterm, f, out),
-                    State::StopPost => self.enter_signal(now, State::FinalSigterm, f, out),
-                    // A stop overtook the spawn: what is left of it goes on as it would.
-                    State::StopWatchdog
-                    | State::StopSigterm
-                    | State::StopSigkill
-                    | State::FinalSigterm
-                    | State::FinalSigkill => self.gone(now, f, out),
-                    State::Running | State::Dead | State::Failed | State::AutoRestart => {}
-                }
+            SpawnFailure::Resources { .. } => self.no_process(now, run, out),
+        }
+        if was == Outcome::Success && self.result != Outcome::Success {
+            self.spawn_failure = Some(failure);
+        }
+    }
+
+    /// There was no process to be had for a run.
+    fn no_process(&mut self, now: Mono, run: Run, out: &mut Orders) {
+        // The first line of a list and a later one fail differently: service_run_next_control() of systemd.
+        let first = self.control.is_none_or(|control| control.index == 0);
+        if self.main == Some(run) {
+            self.main = None;
+        } else {
+            self.control = None;
+        }
+        let f = Outcome::Resources;
+        match self.state {
+            State::StartPre if first => self.enter_dead(now, f, out),
+            State::StartPost if first => self.enter_stop(now, f, out),
+            State::StopPost if first => self.enter_signal(now, State::FinalSigterm, f, out),
+            State::StopPost => self.enter_dead(now, f, out),
+            State::StartPre | State::Start | State::StartPost | State::Stop => {
+                self.enter_signal(now, State::StopSigterm, f, out);
             }
+            State::Reload => self.enter_running(now, Outcome::Success, out),
+            // A stop overtook the spawn: what is left of it goes on as it would.
+            State::StopWatchdog
+            | State::StopSigterm
+            | State::StopSigkill
+            | State::FinalSigterm
+            | State::FinalSigkill => self.gone(now, f, out),
+            State::Running | State::ReloadNotify | State::Dead | State::Failed | State::AutoRestart => {}
         }
     }
 
@@ -348,6 +415,7 @@ impl Service {
     /// None of its processes is left.
     pub(super) fn emptied(&mut self, now: Mono, out: &mut Orders) {
         if self.waits_for_empty() {
+            self.empty = true;
             self.gone(now, Outcome::Success, out);
         }
     }
@@ -372,36 +440,59 @@ impl Service {
         if let Some(errno) = message.errno {
             self.status_errno = errno;
         }
-        if message.ready && self.state == State::Start && self.spec.service.kind == Type::Notify {
-            self.note(out, Level::Debug, "READY=1".into());
-            self.enter_start_post(now, out);
+        self.said(now, message, out);
+        if let Some(more) = message.extend_timeout
+            && let Some(extended) = now.after(more)
+            && more != Span::ZERO
+            && self.state != State::AutoRestart
+        {
+            // Never earlier, and nothing where nothing runs.
+            self.deadline = self.deadline.map(|at| at.max(extended));
+            self.watchdog = self.watchdog.map(|at| at.max(extended));
         }
-        if message.stopping && self.state.is_active() && self.control.is_none() {
-            self.note(out, Level::Info, "STOPPING=1: the service stops by itself".into());
-            // It has begun its own stop: no ExecStop and no signal, but TimeoutStopSec counts.
-            self.enter(now, State::StopSigterm, now.after(self.stop_timeout()));
-            self.watchdog = None;
+        let watched =
+            matches!(self.state, State::StartPost | State::Running | State::Reload | State::ReloadNotify);
+        if message.watchdog_trigger && (watched || self.state == State::Start) {
+            return self.watchdog_bites(now, "WATCHDOG=trigger", out);
         }
         if let Some(interval) = message.watchdog_interval {
             self.watchdog_override = Some(interval);
+        }
+        if watched && (message.watchdog || message.watchdog_interval.is_some()) {
             self.arm_watchdog(now);
         }
-        if message.watchdog {
-            self.arm_watchdog(now);
-        }
-        if message.watchdog_trigger && self.state.is_active() {
-            self.watchdog_bites(now, "WATCHDOG=trigger", out);
-        }
-        if let Some(more) = message.extend_timeout
-            && let (Some(deadline), Some(extended)) = (self.deadline, now.after(more))
-            && self.state != State::AutoRestart
-        {
-            self.deadline = Some(deadline.max(extended));
+    }
+
+    /// Ready, reloading or stopping. STOPPING=1 wins in one message, and READY=1 over RELOADING=1.
+    fn said(&mut self, now: Mono, message: &Message, out: &mut Orders) {
+        if message.stopping {
+            self.said = Some(Said::Stopping);
+            if matches!(self.state, State::Running | State::ReloadNotify) {
+                self.enter_stop_by_notify(now, out);
+            }
+        } else if message.ready {
+            self.said = Some(Said::Ready);
+            match self.state {
+                State::Start if self.spec.service.kind == Type::Notify => {
+                    self.note(out, Level::Debug, "READY=1".into());
+                    self.enter_start_post(now, out);
+                }
+                State::ReloadNotify => self.enter_running(now, Outcome::Success, out),
+                _ => {}
+            }
+        } else if message.reloading {
+            self.said = Some(Said::Reloading);
+            if self.state == State::Running {
+                self.enter_reload_by_notify(now, out);
+            }
         }
     }
 
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Mono, out: &mut Orders) {
+        if self.limit_reopens().is_some_and(|at| now >= at) {
+            self.limit_hit = false;
+        }
         if self.watchdog.is_some_and(|at| now >= at) {
             let limit = self.watchdog_interval();
             return self.watchdog_bites(now, &format!("no WATCHDOG=1 within {limit}"), out);
@@ -409,7 +500,8 @@ impl Service {
         if self.deadline.is_none_or(|at| now < at) {
             return;
         }
-        let f = Outcome::Timeout;
+        // LingerSec= is ours: to systemd, who clears up behind a service that has ended in order has not failed.
+        let f = if self.lingers() { Outcome::Success } else { Outcome::Timeout };
         let (state, limit) = (self.state, now.since(self.since));
         let mut late = |this: &Self, what: &str| {
             this.note(out, Level::Warn, format!("{state} timed out after {limit}: {what}"));
@@ -430,25 +522,26 @@ impl Service {
                 }
                 self.enter_running(now, Outcome::Success, out);
             }
+            State::ReloadNotify => {
+                late(self, "no READY=1 after RELOADING=1, taking it for reloaded");
+                self.said = None;
+                self.enter_running(now, Outcome::Success, out);
+            }
             State::Stop => {
                 late(self, "terminating");
                 self.enter_signal(now, State::StopSigterm, f, out);
             }
-            State::StopWatchdog => {
+            State::StopWatchdog | State::StopSigterm if self.spec.kill.send_sigkill => {
                 late(self, "killing");
                 self.enter_signal(now, State::StopSigkill, f, out);
             }
-            State::StopSigterm if self.spec.kill.send_sigkill => {
-                late(self, "killing");
-                self.enter_signal(now, State::StopSigkill, f, out);
-            }
-            State::StopSigterm => {
+            State::StopWatchdog | State::StopSigterm => {
                 late(self, "SendSIGKILL=no, going on without killing");
                 self.enter_stop_post(now, f, out);
             }
             State::StopSigkill => {
                 late(self, "processes are still there after SIGKILL, going on");
-                self.enter_stop_post(now, f, out);
+                self.enter_stop_post(now, Outcome::Timeout, out);
             }
             State::StopPost => {
                 late(self, "terminating");
@@ -458,9 +551,15 @@ impl Service {
                 late(self, "killing");
                 self.enter_signal(now, State::FinalSigkill, f, out);
             }
-            State::FinalSigterm | State::FinalSigkill => {
-                late(self, "processes are still there, giving up on them");
+            State::FinalSigterm => {
+                late(self, "SendSIGKILL=no, giving up on what is left");
+                // Beside what was spared on purpose nothing starts again.
+                self.last_start = true;
                 self.enter_dead(now, f, out);
+            }
+            State::FinalSigkill => {
+                late(self, "processes are still there after SIGKILL, giving up on them");
+                self.enter_dead(now, Outcome::Timeout, out);
             }
             State::AutoRestart => self.activate(now, true, out),
             State::Dead | State::Failed => {}
@@ -471,6 +570,8 @@ impl Service {
 
     /// Begins an activation, if the start limit allows one.
     fn activate(&mut self, now: Mono, automatic: bool, out: &mut Orders) {
+        // Counted until the next start by hand, so that one can see it after the end; a refused one counts too.
+        self.restarts = if automatic { self.restarts.saturating_add(1) } else { 0 };
         let service = &self.spec.service;
         if !self.limit.allows(now, service.start_limit_interval, service.start_limit_burst) {
             let (burst, interval) = (service.start_limit_burst, service.start_limit_interval);
@@ -479,19 +580,17 @@ impl Service {
                 Level::Warn,
                 format!("not started: {burst} starts within {interval} were allowed"),
             );
-            // An automatic restart that is refused keeps the result of what made it necessary.
-            if !automatic {
-                self.result = Outcome::StartLimitHit;
-            }
+            // What had failed already keeps its result.
+            self.worsen(Outcome::StartLimitHit);
+            self.limit_hit = true;
             return self.enter(now, State::Failed, None);
         }
-        if !automatic {
-            self.restarts = 0;
-        }
+        self.limit_hit = false;
         self.result = Outcome::Success;
         (self.activated, self.ready_after) = (Some(now), None);
         (self.main_exit, self.control_exit, self.spawn_failure) = (None, None, None);
         (self.stop_asked, self.stop_signal, self.watchdog_override) = (false, None, None);
+        (self.last_start, self.reload_wanted, self.said) = (false, false, None);
         self.status_text.clear();
         self.status_errno = 0;
         if self.spec.service.commands(ExecKind::StartPre).is_empty() {
@@ -502,14 +601,17 @@ impl Service {
     }
 
     fn enter_start(&mut self, now: Mono, out: &mut Orders) {
-        // Type=simple and exec wait here for the program to execute, which takes no time that counts.
-        let patience = self.spec.service.timeout_start.zero_is_never();
+        // To systemd a simple service is up by now; here the fact that it runs is only just on its way.
+        let patience = match self.spec.service.kind {
+            Type::Simple => Span::INFINITY,
+            Type::Exec | Type::Notify => self.spec.service.timeout_start.zero_is_never(),
+        };
         self.enter(now, State::Start, now.after(patience));
         self.main = Some(self.spawn(ExecKind::Start, 0, out));
     }
 
     fn enter_start_post(&mut self, now: Mono, out: &mut Orders) {
-        self.arm_watchdog_at(now);
+        self.arm_watchdog(now);
         if self.spec.service.commands(ExecKind::StartPost).is_empty() {
             self.enter_running(now, Outcome::Success, out);
         } else {
@@ -523,20 +625,31 @@ impl Service {
         if self.result != Outcome::Success {
             self.enter_signal(now, State::StopSigterm, f, out);
         } else if self.main.is_some() {
-            let fresh = self.state != State::Reload;
-            if fresh {
+            if !matches!(self.state, State::Reload | State::ReloadNotify) {
                 self.note_state(out, Level::Info, State::Running, "started".into());
                 self.started_once = true;
                 self.ready_after = self.activated.map(|at| now.since(at));
+                self.active_since = now;
             }
-            // RuntimeMaxSec counts from the activation, not from the end of a reload.
-            let until = self.spec.service.runtime_max;
-            let since = if fresh { now } else { self.since };
-            self.enter(now, State::Running, since.after(until));
+            match self.said {
+                Some(Said::Stopping) => return self.enter_stop_by_notify(now, out),
+                Some(Said::Reloading) => return self.enter_reload_by_notify(now, out),
+                Some(Said::Ready) | None => {}
+            }
+            // RuntimeMaxSec counts from the activation, whatever was reloaded since.
+            self.enter(now, State::Running, self.active_since.after(self.spec.service.runtime_max));
+            if std::mem::take(&mut self.reload_wanted) {
+                self.reload(now, out);
+            }
         } else {
             self.started_once = true;
             self.enter_stop(now, Outcome::Success, out);
         }
+    }
+
+    fn enter_reload_by_notify(&mut self, now: Mono, out: &mut Orders) {
+        self.note_state(out, Level::Info, State::ReloadNotify, "RELOADING=1: the service reloads".into());
+        self.enter(now, State::ReloadNotify, now.after(self.spec.service.timeout_start.zero_is_never()));
     }
 
     // ---- the way down ----
@@ -551,6 +664,18 @@ impl Service {
         }
     }
 
+    /// It has begun its own stop: no ExecStop and no signal, but TimeoutStopSec counts.
+    fn enter_stop_by_notify(&mut self, now: Mono, out: &mut Orders) {
+        self.note_state(
+            out,
+            Level::Info,
+            State::StopSigterm,
+            "STOPPING=1: the service stops by itself".into(),
+        );
+        self.enter(now, State::StopSigterm, now.after(self.stop_timeout()));
+        self.watchdog = None;
+    }
+
     /// Sends the signals that belong to a killing state and waits in it, or passes through it where nobody is to be
     /// waited for: `service_enter_signal()` and `unit_kill_context()`.
     fn enter_signal(&mut self, now: Mono, state: State, f: Outcome, out: &mut Orders) {
@@ -560,9 +685,9 @@ impl Service {
         let (mode, linger) = (self.spec.kill.mode, self.spec.ours.linger);
         let alone = self.main.is_none() && self.control.is_none();
         // With LingerSec=, what outlives the main process is asked before it is killed, in mixed mode too.
-        let lingers = alone && !kill && !linger.is_infinite() && linger != Span::ZERO;
-        let rest = mode == KillMode::ControlGroup || mode == KillMode::Mixed && (kill || lingers);
-        if mode == KillMode::None || alone && !rest {
+        let asked = self.lingers() && linger != Span::ZERO;
+        let rest = mode == KillMode::ControlGroup || mode == KillMode::Mixed && (kill || asked);
+        if mode == KillMode::None || alone && (self.empty || !rest) {
             return self.pass_through(now, state, out);
         }
         let signal = match state {
@@ -570,19 +695,37 @@ impl Service {
             _ if kill => self.spec.kill.final_signal,
             _ => self.stop_signal.filter(|_| state == State::StopSigterm).unwrap_or(self.spec.kill.signal),
         };
-        let runs = [self.main, self.control()];
-        for run in runs.into_iter().flatten() {
-            self.signal_and_wake(Whom::Process(run), signal, out);
-        }
-        if rest {
-            self.signal_and_wake(Whom::Rest { main: self.main, control: self.control() }, signal, out);
+        // The signal that asks for a stop is a forwarded one, so SignalTarget= counts, unless all get it anyway.
+        let group =
+            self.spec.ours.signal_target == SignalTarget::Group && state == State::StopSigterm && !rest;
+        let main = self.main.map(|run| if group { Whom::Group(run) } else { Whom::Process(run) });
+        let control = self.control().map(Whom::Process);
+        let others = rest.then_some(Whom::Rest { main: self.main, control: self.control() });
+        let hang_up = self.spec.kill.send_sighup
+            && matches!(state, State::StopSigterm | State::FinalSigterm)
+            && signal != Signal::HUP;
+        for whom in [main, control, others].into_iter().flatten() {
+            self.signal(whom, signal, out);
+            // A stopped process must be continued to notice; unit_kill_context() has this order.
+            if signal != Signal::KILL && signal != Signal::CONT {
+                self.signal(whom, Signal::CONT, out);
+            }
+            if hang_up {
+                self.signal(whom, Signal::HUP, out);
+            }
         }
         let patience = match state {
-            State::StopWatchdog => self.spec.service.timeout_abort.unwrap_or(self.spec.service.timeout_stop),
-            _ if alone && !kill => self.spec.service.timeout_stop.zero_is_never().min(linger),
-            _ => self.spec.service.timeout_stop,
+            // Here alone zero means "at once".
+            State::StopWatchdog => self.spec.service.timeout_abort.unwrap_or(self.stop_timeout()),
+            _ if alone && !kill => self.stop_timeout().min(linger),
+            _ => self.stop_timeout(),
         };
-        self.enter(now, state, now.after(patience.zero_is_never()));
+        self.enter(now, state, now.after(patience));
+    }
+
+    /// Whether LingerSec= is what counts for processes that outlive the main process.
+    fn lingers(&self) -> bool {
+        self.main.is_none() && self.control.is_none() && self.spec.ours.linger < self.stop_timeout()
     }
 
     fn pass_through(&mut self, now: Mono, state: State, out: &mut Orders) {
@@ -617,7 +760,7 @@ impl Service {
         let end = if self.result == Outcome::Success { State::Dead } else { State::Failed };
         let level = if end == State::Failed { Level::Warn } else { Level::Info };
         let ended = format!("ended with result {}", self.result);
-        if self.stop_asked {
+        if self.stop_asked || self.last_start {
             self.note_state(out, level.max(Level::Info), end, ended);
             return self.enter(now, end, None);
         }
@@ -626,13 +769,12 @@ impl Service {
                 // With Restart=no the status says it all; a rule that forbids a restart is news.
                 let level = if rule == "Restart=no" { Level::Info } else { level };
                 self.note_state(out, level, end, format!("{ended}; not restarted: {rule}"));
-                self.restarts = 0;
                 self.enter(now, end, None);
             }
             Verdict::Again(rule) => {
-                self.restarts = self.restarts.saturating_add(1);
                 *self.restarts_by.entry(self.result).or_default() += 1;
-                let (n, wait) = (self.restarts, restart::delay(&self.spec.service, self.restarts));
+                let n = self.restarts.saturating_add(1);
+                let wait = restart::delay(&self.spec.service, n);
                 let text = format!("{ended}; restart {n} in {wait}: {rule}");
                 self.note_state(out, Level::Warn, State::AutoRestart, text);
                 // A restart that never comes is a deadline that never comes.
@@ -659,17 +801,21 @@ impl Service {
         self.worsen(f);
         let control = self.control.is_some();
         match self.state {
-            State::Start => {
-                // Only Type=notify can be met here: it owes us a word.
-                let f = if f == Outcome::Success { Outcome::Protocol } else { f };
-                if f == Outcome::Protocol {
+            State::Start => match self.spec.service.kind {
+                // It still owes us a word.
+                Type::Notify if f == Outcome::Success => {
                     self.note(out, Level::Warn, "main process ended before READY=1".into());
+                    self.enter_signal(now, State::StopSigterm, Outcome::Protocol, out);
                 }
-                self.enter_signal(now, State::StopSigterm, f, out);
-            }
+                Type::Notify => self.enter_signal(now, State::StopSigterm, f, out),
+                // It never was executed, and that may be forgiven.
+                Type::Simple | Type::Exec => self.enter_running(now, f, out),
+            },
             // The control command finishes first.
             State::StartPost | State::Reload | State::Stop if control => {}
-            State::Running | State::StartPost | State::Reload => self.enter_running(now, f, out),
+            State::Running | State::StartPost | State::Reload | State::ReloadNotify => {
+                self.enter_running(now, f, out);
+            }
             State::Stop => self.enter_signal(now, State::StopSigterm, f, out),
             State::StopWatchdog
             | State::StopSigterm
@@ -706,10 +852,10 @@ impl Service {
         );
         let next = control.index + 1;
         if f == Outcome::Success && !killing && next < self.spec.service.commands(control.kind).len() {
-            let (state, deadline, since) = (self.state, self.deadline, self.since);
-            self.control_command(now, state, control.kind, next, out);
-            // The list shares the patience of its state.
-            (self.deadline, self.since) = (deadline, since);
+            // Each line has the whole time-out for itself (TimeoutStopSec= in systemd.service(5)).
+            let since = self.since;
+            self.control_command(now, self.state, control.kind, next, out);
+            self.since = since;
             return;
         }
         match self.state {
@@ -726,7 +872,12 @@ impl Service {
             | State::FinalSigterm
             | State::FinalSigkill => self.gone(now, f, out),
             // No control command lives in these.
-            State::Start | State::Running | State::Dead | State::Failed | State::AutoRestart => {}
+            State::Start
+            | State::Running
+            | State::ReloadNotify
+            | State::Dead
+            | State::Failed
+            | State::AutoRestart => {}
         }
     }
 
@@ -752,12 +903,6 @@ impl Service {
     }
 
     fn arm_watchdog(&mut self, now: Mono) {
-        if matches!(self.state, State::StartPost | State::Running | State::Reload) {
-            self.arm_watchdog_at(now);
-        }
-    }
-
-    fn arm_watchdog_at(&mut self, now: Mono) {
         let interval = self.watchdog_interval();
         self.watchdog = if interval == Span::ZERO { None } else { now.after(interval) };
     }
@@ -800,6 +945,7 @@ impl Service {
     }
 
     fn spawn(&mut self, kind: ExecKind, index: usize, out: &mut Orders) -> Run {
+        self.empty = false;
         *out.last_run += 1;
         let run = Run(*out.last_run);
         let mut environment = Vec::new();
@@ -817,18 +963,6 @@ impl Service {
 
     fn signal(&self, whom: Whom, signal: Signal, out: &mut Orders) {
         out.actions.push(Action::Signal { unit: self.id, whom, signal });
-    }
-
-    /// As `unit_kill_context()`: a stopped process must be continued to notice, and `SendSIGHUP=` follows.
-    fn signal_and_wake(&self, whom: Whom, signal: Signal, out: &mut Orders) {
-        self.signal(whom, signal, out);
-        if signal == Signal::KILL || signal == Signal::CONT {
-            return;
-        }
-        self.signal(whom, Signal::CONT, out);
-        if self.spec.kill.send_sighup && signal == self.spec.kill.signal {
-            self.signal(whom, Signal::HUP, out);
-        }
     }
 
     fn note(&self, out: &mut Orders, level: Level, text: String) {

@@ -13,6 +13,7 @@ pub enum State {
     StartPost,
     Running,
     Reload,
+    ReloadNotify,
     Stop,
     StopWatchdog,
     StopSigterm,
@@ -49,6 +50,7 @@ impl State {
             State::StartPost => "start-post",
             State::Running => "running",
             State::Reload => "reload",
+            State::ReloadNotify => "reload-notify",
             State::Stop => "stop",
             State::StopWatchdog => "stop-watchdog",
             State::StopSigterm => "stop-sigterm",
@@ -68,7 +70,7 @@ impl State {
 
     /// Whether the service is up, whatever else is being done with it.
     pub const fn is_active(self) -> bool {
-        matches!(self, State::Running | State::Reload)
+        matches!(self, State::Running | State::Reload | State::ReloadNotify)
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! One essential service today; roles of our own are further services, started when someone connects. The
 //! order is: draining (unready, the service still serves), stopping, sweeping (what no service owns any more
-//! is asked and then killed), end. A stop that has begun is never taken back.
+//! is asked and then killed), end. A stop that has begun is never taken back, and once it has begun no essential
+//! service starts again; the roles serve until the sweep.
 #![forbid(unsafe_code)]
 
 use super::service::{Orders, exit_status};
-use super::{Action, Event, Level, Mono, Note, Outcome, Service, State, UnitId, Whom, earlier};
+use super::{Action, Event, Level, Mono, Note, Outcome, Service, UnitId, Whom, earlier};
 use crate::unit::spec::{ExecKind, Signal, Span, Spec};
 
 /// Exit statuses of tinysvc itself. Those of the service pass through unchanged.
@@ -64,6 +65,7 @@ pub struct Engine {
     stop_signal: Option<Signal>,
     last_run: u64,
     announced_ready: bool,
+    announced_stopping: bool,
     announced_status: String,
 }
 
@@ -79,6 +81,7 @@ impl Engine {
             stop_signal: None,
             last_run: 0,
             announced_ready: false,
+            announced_stopping: false,
             announced_status: String::new(),
         }
     }
@@ -102,8 +105,8 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Mono> {
         self.services.iter().fold(self.deadline, |at, (role, service)| {
             let reopens = match role {
-                Role::OnDemand if self.limited(service) => service.limit_reopens(),
-                _ => None,
+                Role::OnDemand => service.limit_reopens(),
+                Role::Essential => None,
             };
             earlier(earlier(at, service.next_deadline()), reopens)
         })
@@ -120,12 +123,8 @@ impl Engine {
     /// Whether the host is to watch the listener of an on-demand unit.
     pub fn wants_connections(&self, now: Mono, unit: UnitId) -> bool {
         let Some((Role::OnDemand, service)) = self.services.get(unit.0 as usize) else { return false };
-        let blocked = self.limited(service) && service.limit_reopens().is_some_and(|at| now < at);
+        let blocked = service.limit_hit() && service.limit_reopens().is_none_or(|at| now < at);
         service.state().is_inactive() && !blocked && self.phase < Phase::Sweeping
-    }
-
-    fn limited(&self, service: &Service) -> bool {
-        service.state() == State::Failed && service.result() == Outcome::StartLimitHit
     }
 
     /// Takes one fact in and appends the orders that follow from it.
@@ -138,7 +137,8 @@ impl Engine {
     fn dispatch(&mut self, now: Mono, event: Event, actions: &mut Vec<Action>) {
         let mut out = Orders { actions, last_run: &mut self.last_run };
         match event {
-            Event::Boot => {
+            // A stop that was asked for before is not taken back.
+            Event::Boot if self.phase == Phase::Booting => {
                 self.phase = Phase::Running;
                 for (role, service) in &mut self.services {
                     if *role == Role::Essential {
@@ -146,6 +146,7 @@ impl Engine {
                     }
                 }
             }
+            Event::Boot => {}
             Event::Spawned { run } => {
                 self.services.iter_mut().for_each(|(_, service)| service.spawned(now, run, &mut out));
             }
@@ -211,7 +212,7 @@ impl Engine {
             let plain = [Signal::TERM, Signal::realtime(3)].contains(&signal);
             self.stop(now, signal, (!plain).then_some(signal), actions);
         } else if !heard {
-            self.note(actions, Level::Info, format!("{signal} not passed on: no main process is running"));
+            self.note(actions, Level::Info, format!("{signal} not passed on: nobody is there to take it"));
         }
     }
 
@@ -219,15 +220,9 @@ impl Engine {
         match self.phase {
             Phase::Booting | Phase::Running => {
                 self.note(actions, Level::Info, format!("{signal}: stopping"));
-                actions.push(Action::Announce("STOPPING=1".to_owned()));
+                self.announce_stopping(actions);
                 self.stop_signal = as_is;
-                let drain = self.essential().map(|s| s.spec().ours.drain).max().unwrap_or(Span::ZERO);
-                if drain == Span::ZERO {
-                    self.stop_services(now, actions);
-                } else {
-                    self.note(actions, Level::Info, format!("draining for {drain}"));
-                    (self.phase, self.deadline) = (Phase::Draining, now.after(drain));
-                }
+                self.drain(now, actions);
             }
             // A second one neither shortens nor lengthens anything that runs, but is passed on.
             Phase::Draining => {}
@@ -240,6 +235,25 @@ impl Engine {
                 }
             }
             Phase::Sweeping | Phase::Ended => {}
+        }
+    }
+
+    /// Lets whoever is up serve for DrainSec more, and stops whoever is not.
+    fn drain(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        let up = self.essential().filter(|service| service.state().is_active());
+        let patience = up.map(|service| service.spec().ours.drain).max().unwrap_or(Span::ZERO);
+        if patience == Span::ZERO {
+            return self.stop_services(now, actions);
+        }
+        self.note(actions, Level::Info, format!("draining for {patience}"));
+        (self.phase, self.deadline) = (Phase::Draining, now.after(patience));
+        let mut out = Orders { actions, last_run: &mut self.last_run };
+        for (role, service) in &mut self.services {
+            match role {
+                Role::Essential if service.state().is_active() => service.hold(),
+                Role::Essential => service.stop(now, self.stop_signal, &mut out),
+                Role::OnDemand => {}
+            }
         }
     }
 
@@ -278,6 +292,12 @@ impl Engine {
             // The services are down for good. Whoever is left belongs to nobody: a role of ours, a
             // process that KillMode= spared.
             self.phase = Phase::Sweeping;
+            self.announce_stopping(actions);
+            // Else a role would come back as often as it is swept away.
+            let mut out = Orders { actions, last_run: &mut self.last_run };
+            for (_, service) in self.services.iter_mut().filter(|(role, _)| *role == Role::OnDemand) {
+                service.stop(now, None, &mut out);
+            }
             let linger = self.essential().map(|s| s.spec().ours.linger).filter(|s| !s.is_infinite()).max();
             self.sweep(Signal::TERM, actions);
             self.deadline = now.after(linger.unwrap_or(SWEEP));
@@ -286,6 +306,13 @@ impl Engine {
 
     fn sweep(&self, signal: Signal, actions: &mut Vec<Action>) {
         actions.push(Action::Signal { unit: UnitId(0), whom: Whom::Everything, signal });
+    }
+
+    fn announce_stopping(&mut self, actions: &mut Vec<Action>) {
+        if !self.announced_stopping {
+            self.announced_stopping = true;
+            actions.push(Action::Announce("STOPPING=1".to_owned()));
+        }
     }
 
     /// Tells whoever started us what has changed for them.

@@ -9,7 +9,17 @@ pub fn main(args: Vec<OsString>) -> u8 {
     let argv: Vec<OsString> = args.into_iter().skip(1).skip_while(|a| a == "--").collect();
     let Some(program) = argv.first().cloned() else { return 64 };
     let mut spec = Spec::for_command("main.service");
-    spec.service.commands.insert(ExecKind::Start, vec![Command { program, argv, ignore_failure: false, expand: false, privilege: Privilege::Sandboxed, from_command_line: true }]);
+    spec.service.commands.insert(
+        ExecKind::Start,
+        vec![Command {
+            program,
+            argv,
+            ignore_failure: false,
+            expand: false,
+            privilege: Privilege::Sandboxed,
+            from_command_line: true,
+        }],
+    );
     crate::host::log::init(crate::engine::Level::Warn, crate::host::log::Format::Text);
     crate::host::run(spec)
 }

@@ -202,7 +202,9 @@ struct Stderr;
 impl io::Write for Stderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let dropped = DROPPED.load(Ordering::Relaxed);
-        if dropped > 0 && put(format!("tinysvc: {dropped} log lines were dropped: nobody read them\n").as_bytes()) {
+        if dropped > 0
+            && put(format!("tinysvc: {dropped} log lines were dropped: nobody read them\n").as_bytes())
+        {
             DROPPED.fetch_sub(dropped, Ordering::Relaxed);
         }
         if !put(line) {

@@ -8,8 +8,8 @@
 use crate::engine::notify::MESSAGE_LEN_MAX;
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind, getsockname,
-    recvmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind,
+    getsockname, recvmsg, setsockopt, socket, sockopt,
 };
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSliceMut};
@@ -43,7 +43,9 @@ impl NotifySocket {
         bind(fd.as_raw_fd(), &UnixAddr::new_unnamed())?;
         let name: UnixAddr = getsockname(fd.as_raw_fd())?;
         let mut address = b"@".to_vec();
-        address.extend_from_slice(name.as_abstract().ok_or_else(|| io::Error::other("the kernel gave no name"))?);
+        address.extend_from_slice(
+            name.as_abstract().ok_or_else(|| io::Error::other("the kernel gave no name"))?,
+        );
         Ok(NotifySocket { fd, address: OsString::from_vec(address) })
     }
 
@@ -114,7 +116,12 @@ impl Upward {
         let to = match bytes.split_first() {
             Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,
             Some((b'/', _)) => SocketAddr::from_pathname(address)?,
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a path nor an abstract name")),
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "neither a path nor an abstract name",
+                ));
+            }
         };
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;

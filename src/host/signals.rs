@@ -78,7 +78,9 @@ impl Signals {
         let (infos, _) = buffer.split_at(len.min(buffer.len()));
         for info in infos.chunks_exact(INFO_SIZE) {
             // ssi_signo at 0, ssi_pid at 12.
-            let word = |at: usize| info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
+            let word = |at: usize| {
+                info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
+            };
             if let Some(signal) = i32::try_from(word(0)).ok().and_then(Signal::new) {
                 each(Received { signal, own: word(12) == self.own_pid });
             }

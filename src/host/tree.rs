@@ -4,9 +4,9 @@
 //! nothing new appears. Without `/proc` there is no walk, and the caller must do without.
 #![forbid(unsafe_code)]
 
+use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use nix::errno::Errno;
 use std::io::Read;
 
 /// Every process that descends from `root`, without those below any of `except` and without these themselves.
@@ -16,7 +16,9 @@ use std::io::Read;
 pub fn descendants(root: i32, except: &BTreeSet<i32>) -> Result<BTreeSet<i32>, Errno> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     let mut buffer = String::new();
-    for entry in fs::read_dir("/proc").map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::ENOENT)))? {
+    for entry in
+        fs::read_dir("/proc").map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::ENOENT)))?
+    {
         let Ok(entry) = entry else { continue };
         let name = entry.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };

@@ -19,6 +19,7 @@ mod start;
 mod steady;
 
 use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode};
 
 use peers::Peers;
@@ -62,7 +63,10 @@ fn main() -> ExitCode {
     };
     for (name, measure) in ALL {
         if selected.is_empty() || selected.contains(&name) {
-            measure(&peers, &mut report);
+            let attempt = AssertUnwindSafe(|| measure(&peers, &mut report));
+            if catch_unwind(attempt).is_err() {
+                report.broken(name);
+            }
         }
     }
     report.end()

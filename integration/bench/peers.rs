@@ -3,16 +3,19 @@
 //! `unshare(CLONE_NEWPID)` gives this process's next child a namespace of its own; `setns` to our own
 //! takes that back, so that it can be done again. Making the namespace is outside of what is timed.
 
-use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, setns, unshare};
+use nix::unistd::Pid;
 
 use crate::report::Report;
+
+/// How often the crash loop's program runs.
+pub const RUNS: usize = 3_000;
 
 /// One that can be PID 1 above a program.
 #[derive(Clone)]
@@ -70,11 +73,10 @@ pub struct Peers {
     pub demo: PathBuf,
     /// Does nothing.
     pub nothing: PathBuf,
-    /// The bare loop, and the program that ends a loop; `None` without a C compiler.
+    /// The bare loop, and the program that ends it after [`RUNS`]; `None` without a C compiler.
     pub loops: Option<(PathBuf, PathBuf)>,
     own_namespace: File,
     folder: PathBuf,
-    running: RefCell<Vec<i32>>,
 }
 
 impl Peers {
@@ -88,6 +90,8 @@ impl Peers {
                 return Err(format!("{} is missing: make build demo", path.display()));
             }
         }
+        // A file that was just written counts as dirty memory of who maps it.
+        nix::unistd::sync();
         report.title("peers", "what is compared");
         let mut others = Vec::new();
         for name in ["tini-static", "tini", "dumb-init", "catatonit"] {
@@ -101,8 +105,10 @@ impl Peers {
 
         let folder = std::env::temp_dir().join(format!("tinysvc-bench-{}", std::process::id()));
         fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-        let nothing = compile(&folder, "nothing", &["-nostdlib", "-static"]);
-        let loops = compile(&folder, "loop", &["-static"]).zip(compile(&folder, "until", &["-static"]));
+        let nothing = compile(&folder, "nothing", "nothing", &["-nostdlib", "-static"]);
+        let runs = format!("-DRUNS={RUNS}");
+        let until = compile(&folder, "nothing", "until", &["-nostdlib", "-static", &runs]);
+        let loops = compile(&folder, "loop", "loop", &["-static"]).zip(until);
         if nothing.is_none() || loops.is_none() {
             report.left_out("the yardsticks in C: no C compiler (cc)");
         }
@@ -117,7 +123,6 @@ impl Peers {
             loops,
             own_namespace,
             folder,
-            running: RefCell::default(),
         })
     }
 
@@ -151,7 +156,6 @@ impl Peers {
         unshare(CloneFlags::CLONE_NEWPID).expect("a PID namespace");
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         self.back();
-        self.running.borrow_mut().push(child.id().cast_signed());
         Running(child)
     }
 
@@ -163,6 +167,28 @@ impl Peers {
 impl Drop for Peers {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Keeps this process and all that it starts on one CPU until it is dropped. Two processes that wake each other in turns
+/// then cost what they do, and not what it takes to wake a CPU that sleeps.
+pub struct OneCpu(CpuSet);
+
+impl OneCpu {
+    pub fn begin() -> OneCpu {
+        let own = Pid::from_raw(0);
+        let all = sched_getaffinity(own).expect("the CPUs of this process");
+        let mut one = CpuSet::new();
+        let last = (0..CpuSet::count()).rev().find(|cpu| all.is_set(*cpu).unwrap_or(false)).unwrap_or(0);
+        one.set(last).expect("a CPU");
+        sched_setaffinity(own, &one).expect("one CPU");
+        OneCpu(all)
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.0);
     }
 }
 
@@ -253,9 +279,9 @@ pub fn which(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-fn compile(folder: &Path, name: &str, options: &[&str]) -> Option<PathBuf> {
-    let source =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/bench/yardstick").join(format!("{name}.c"));
+fn compile(folder: &Path, source: &str, name: &str, options: &[&str]) -> Option<PathBuf> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/bench/yardstick");
+    let source = sources.join(format!("{source}.c"));
     let binary = folder.join(name);
     let status = Command::new("cc").arg("-O2").args(options).arg("-o").arg(&binary).arg(source).status();
     status.is_ok_and(|s| s.success()).then_some(binary)

@@ -59,6 +59,11 @@ impl Report {
         self.left_out.push(what);
     }
 
+    /// A measurement that did not come to its end; why was said where it broke off.
+    pub fn broken(&mut self, name: &str) {
+        self.missed.push(format!("{name}: broken off"));
+    }
+
     /// The last lines, and the status: failure if an aim was missed.
     pub fn end(self) -> ExitCode {
         println!();

@@ -7,13 +7,12 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::peers::{Peers, clean, micros};
+use crate::peers::{Peers, RUNS, clean, micros};
 use crate::report::{Report, median};
 
 /// Restarts a program that fails at once, without a pause, some thousand times, beside a loop in C of fork,
 /// exec and wait. Pids count the runs: the program ends the loop by another status when its own is high enough.
 pub fn crash_loop(peers: &Peers, report: &mut Report) {
-    const RUNS: usize = 3_000;
     const ROUNDS: usize = 5;
     report.title(
         "crash",
@@ -37,10 +36,10 @@ pub fn crash_loop(peers: &Peers, report: &mut Report) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mut command = Command::new(bare);
-        command.arg(until).arg(RUNS.to_string());
+        command.arg(until);
         clean(&mut command);
         theirs.push(peers.time_as_pid_1(&mut command) / RUNS as f64);
-        ours.push(peers.time_as_pid_1(&mut tinysvc.command(until, [RUNS.to_string()])) / RUNS as f64);
+        ours.push(peers.time_as_pid_1(&mut tinysvc.command(until, [""; 0])) / RUNS as f64);
     }
     let (ours, theirs) = (median(&mut ours), median(&mut theirs));
     report.row("C loop", &[("", theirs, "us a run")]);

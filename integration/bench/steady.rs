@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::peers::{Peers, Running, children, memory, micros, ran, wait_for};
+use crate::peers::{OneCpu, Peers, Running, children, memory, micros, ran, wait_for};
 use crate::report::{Report, median};
 
 /// Lets each init sleep above a program that sleeps, all at the same time, and looks how often it was put on a CPU:
@@ -119,7 +119,8 @@ fn await_line(lines: &mut impl BufRead, text: &str) {
 /// back. Sent to the program itself it is the floor. The CPU time is that of the init alone.
 pub fn signal(peers: &Peers, report: &mut Report) {
     const ROUNDS: usize = 3_000;
-    report.title("signal", "SIGUSR1 through the init until the program has answered; median of turns");
+    report.title("signal", "SIGUSR1 through the init until the program has answered, all on one CPU; median");
+    let _one = OneCpu::begin();
     let inits = peers.alike();
     let mut stages = Vec::new();
     for init in &inits {

@@ -4,6 +4,8 @@
 use crate::unit::spec::{Command, ExecKind, Privilege, Spec};
 use std::ffi::OsString;
 
+pub mod health;
+
 /// Runs what the argument line asks for and returns the exit status.
 pub fn main(args: Vec<OsString>) -> u8 {
     let argv: Vec<OsString> = args.into_iter().skip(1).skip_while(|a| a == "--").collect();

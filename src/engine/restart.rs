@@ -21,9 +21,16 @@ pub fn classify_main(spec: &ServiceSpec, exit: Exit) -> Outcome {
     }
 }
 
-/// How the end of an Exec*= command other than `ExecStart=` counts: only status 0 is clean.
-pub fn classify_control(exit: Exit) -> Outcome {
-    if exit == Exit::Exited(0) { Outcome::Success } else { unclean(exit) }
+/// How the end of an Exec*= command other than `ExecStart=` counts.
+///
+/// Clean are status 0 and whatever `SuccessExitStatus=` adds, but no signal by itself: a command is not a daemon that
+/// is ended by one (`EXIT_CLEAN_COMMAND` of systemd).
+pub fn classify_control(spec: &ServiceSpec, exit: Exit) -> Outcome {
+    match exit {
+        Exit::Exited(0) => Outcome::Success,
+        Exit::Exited(_) | Exit::Killed(_) if spec.success_exit.contains(exit) => Outcome::Success,
+        _ => unclean(exit),
+    }
 }
 
 fn unclean(exit: Exit) -> Outcome {
@@ -68,17 +75,17 @@ pub fn verdict(spec: &ServiceSpec, result: Outcome, main_exit: Option<Exit>) -> 
 /// How long the `n`th automatic restart waits, n counted from 1.
 ///
 /// `RestartSec × (RestartMaxDelaySec / RestartSec)^((n−1) / RestartSteps)`, and `RestartMaxDelaySec` after the last
-/// step: `service_restart_usec_next()` of systemd 257.
+/// step: `service_restart_usec_next()` of systemd 257. Without a `RestartSec` there is nothing to multiply, and no step
+/// counts.
 pub fn delay(spec: &ServiceSpec, n: u32) -> Span {
     let (base, max) = (spec.restart_delay, spec.restart_max_delay);
-    if n <= 1 || spec.restart_steps == 0 || max.is_infinite() || base >= max {
+    if n <= 1 || spec.restart_steps == 0 || base == Span::ZERO || max.is_infinite() || base >= max {
         return base;
     }
     if n > spec.restart_steps {
         return max;
     }
-    // With no delay to begin with there is nothing to multiply; systemd counts from 1 µs then.
-    let from = base.as_micros().max(1) as f64;
+    let from = base.as_micros() as f64;
     let exponent = f64::from(n - 1) / f64::from(spec.restart_steps);
     Span::from_micros((from * (max.as_micros() as f64 / from).powf(exponent)) as u64)
 }
@@ -145,7 +152,27 @@ mod tests {
         assert_eq!(classify_main(&spec, Exit::Exited(1)), Outcome::Success);
         assert_eq!(classify_main(&spec, K), Outcome::Success);
         assert_eq!(classify_main(&spec, D), Outcome::CoreDump);
-        assert_eq!(classify_control(T), Outcome::Signal);
+    }
+
+    #[test]
+    fn a_command_is_no_daemon() {
+        let mut spec = ServiceSpec::default();
+        let table = [
+            ("status 0", Exit::Exited(0), Outcome::Success, Outcome::Success),
+            ("status 1", Exit::Exited(1), Outcome::ExitCode, Outcome::Success),
+            ("status 2", Exit::Exited(2), Outcome::ExitCode, Outcome::ExitCode),
+            ("SIGTERM", T, Outcome::Signal, Outcome::Signal),
+            ("SIGKILL", K, Outcome::Signal, Outcome::Success),
+            ("a core", D, Outcome::CoreDump, Outcome::CoreDump),
+        ];
+        for (why, exit, plain, _) in table {
+            assert_eq!(classify_control(&spec, exit), plain, "{why}");
+        }
+        spec.success_exit.statuses.insert(1);
+        spec.success_exit.signals.insert(Signal::KILL);
+        for (why, exit, _, listed) in table {
+            assert_eq!(classify_control(&spec, exit), listed, "{why}, with SuccessExitStatus=1 KILL");
+        }
     }
 
     /// The table of Restart= in systemd.service(5).
@@ -207,8 +234,7 @@ mod tests {
             }
         }
         let zero = ServiceSpec { restart_delay: Span::ZERO, ..spec(4, ms(1600)) };
-        assert_eq!(delay(&zero, 1), Span::ZERO);
-        assert!(delay(&zero, 3) > delay(&zero, 2));
+        assert!((1..9).all(|n| delay(&zero, n) == Span::ZERO), "no RestartSec, no steps");
     }
 
     #[test]

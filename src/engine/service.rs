@@ -685,7 +685,7 @@ impl Service {
     fn control_exited(&mut self, now: Mono, control: Control, exit: Exit, out: &mut Orders) {
         self.control = None;
         let forgiven = self.command(control.kind, control.index).is_some_and(|c| c.ignore_failure);
-        let f = if forgiven { Outcome::Success } else { restart::classify_control(exit) };
+        let f = if forgiven { Outcome::Success } else { restart::classify_control(&self.spec.service, exit) };
         let name = control.kind.directive();
         let level = if f == Outcome::Success { Level::Debug } else { Level::Warn };
         self.note_exit(out, level, format!("{name} ended, {exit}"), exit);

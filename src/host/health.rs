@@ -17,8 +17,6 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// Connections that wait to be accepted, as many as nginx has; the kernel cuts it to `somaxconn`.
-const BACKLOG: i32 = 512;
 /// How long a silent connection is kept in the kernel before anyone hears of it, in seconds.
 const SILENT_SECONDS: i32 = 2;
 /// Asks that are read in one go. The role has one under way at a time, so more is rubbish.
@@ -50,7 +48,8 @@ fn listen_at(addr: SocketAddr) -> Result<OwnedFd, Errno> {
     // It saves wake-ups and nothing depends on it, so a kernel without it (gVisor) will do.
     let _ = defer_accept(fd.as_fd(), SILENT_SECONDS);
     bind(fd.as_raw_fd(), &SockaddrStorage::from(addr))?;
-    start_listening(&fd, Backlog::new(BACKLOG)?)?;
+    // As many as the kernel lets wait: net.core.somaxconn. (With musl, nix refuses any number above 128.)
+    start_listening(&fd, Backlog::MAXALLOWABLE)?;
     Ok(fd)
 }
 

@@ -75,6 +75,8 @@ struct Host {
     started: Mono,
     /// Facts that our own actions yielded, for the next batch.
     yielded: Vec<Event>,
+    /// Something was left unread by the last turn.
+    more: bool,
     /// Ends that were learned of while doing something else.
     ended: Vec<Ended>,
 }
@@ -171,28 +173,17 @@ impl Host {
             upward_watchdog,
             probes,
             started,
-            yielded: vec![Event::Boot],
+            yielded: Vec::new(),
+            more: false,
             ended: Vec::new(),
         })
     }
 
     fn run(&mut self) -> u8 {
         let mut actions = Vec::new();
-        // Whether something was left unread by the last turn.
-        let mut more = false;
+        // The first turn needs no waiting: it has the boot to tell.
+        let mut facts = vec![Event::Boot];
         loop {
-            let mut events = [EpollEvent::empty(); EVENTS_MAX];
-            let ready = match self.epoll.wait(&mut events, self.patience(more)) {
-                Ok(n) => events.get(..n).unwrap_or_default(),
-                Err(Errno::EINTR) => &[],
-                Err(e) => {
-                    // Nothing is known to cause this; going on blindly would be a busy loop.
-                    error!("cannot wait for events: {e}");
-                    return exit_code::OSERR;
-                }
-            };
-            let mut facts;
-            (facts, more) = self.collect(ready);
             let now = now();
             for fact in facts.drain(..) {
                 self.engine.step(now, fact, &mut actions);
@@ -206,12 +197,24 @@ impl Host {
             self.watch_listener(now);
             self.tell_watchdog(now);
             self.check_empty();
+
+            let mut events = [EpollEvent::empty(); EVENTS_MAX];
+            let ready = match self.epoll.wait(&mut events, self.patience()) {
+                Ok(n) => events.get(..n).unwrap_or_default(),
+                Err(Errno::EINTR) => &[],
+                Err(e) => {
+                    // Nothing is known to cause this; going on blindly would be a busy loop.
+                    error!("cannot wait for events: {e}");
+                    return exit_code::OSERR;
+                }
+            };
+            self.collect(ready, &mut facts);
         }
     }
 
     /// How long there is nothing to do.
-    fn patience(&self, more: bool) -> EpollTimeout {
-        if more || !self.yielded.is_empty() || !self.ended.is_empty() {
+    fn patience(&self) -> EpollTimeout {
+        if self.more || !self.yielded.is_empty() || !self.ended.is_empty() {
             return EpollTimeout::ZERO;
         }
         let deadline = earlier(self.engine.next_deadline(), self.upward_watchdog.map(|(at, _)| at));
@@ -221,10 +224,10 @@ impl Host {
         EpollTimeout::try_from(i32::try_from(ms).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
     }
 
-    /// The facts of one wake-up, in their order, and whether there is more to come.
-    fn collect(&mut self, ready: &[EpollEvent]) -> (Vec<Event>, bool) {
+    /// The facts of one wake-up, in their order.
+    fn collect(&mut self, ready: &[EpollEvent], facts: &mut Vec<Event>) {
         let is_ready = |number| ready.iter().any(|event| event.data() == number);
-        let mut facts = std::mem::take(&mut self.yielded);
+        facts.append(&mut self.yielded);
         let mut requests = Vec::new();
         let (mut more, mut children) = (false, is_ready(PIDFD));
         if is_ready(SIGNALS) {
@@ -240,7 +243,7 @@ impl Host {
         }
         // After reaping, so that whatever an ended process has said is there, and before its end is told.
         if is_ready(NOTIFY) || !self.ended.is_empty() {
-            more |= self.read_notify(&mut facts);
+            more |= self.read_notify(facts);
         }
         facts.extend(self.ended.drain(..).map(|ended| Event::Exited { run: ended.run, exit: ended.exit }));
         facts.push(Event::Tick);
@@ -251,7 +254,7 @@ impl Host {
             requests.push(Event::Connection { unit: HEALTH });
         }
         facts.append(&mut requests);
-        (facts, more)
+        self.more = more;
     }
 
     fn reap(&mut self) -> bool {

@@ -17,6 +17,7 @@
 //! count FILE exit A,B,C           run n (counted in FILE) exits with the n-th status, later ones with the
 //!                                 last; a status may be "crash"
 //! ignore SIG | trap SIG           lives on | lives on and prints "got SIG n", n counted from 1
+//! answer SIG                      one byte now, and one each time the signal comes: the quickest answer
 //! notify TEXT                     one datagram to $NOTIFY_SOCKET; "\n" in TEXT is a line end
 //! orphans N                       N processes lose their parent, then all end at once
 //! spawn ACTION... end             a child in the background
@@ -152,6 +153,7 @@ fn act(action: &str, words: &mut Words) -> io::Result<Option<u8>> {
             signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
         }
         "trap" => trap(words.text()?)?,
+        "answer" => answer(&words.text()?)?,
         "notify" => notify(&words.text()?.replace("\\n", "\n"))?,
         "orphans" => orphans(words.number()?)?,
         "spawn" => {
@@ -322,6 +324,19 @@ fn trap(name: String) -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+fn answer(name: &str) -> io::Result<()> {
+    let signal = nix::sys::signal::Signal::try_from(signal_number(name)?)?;
+    let mut set = nix::sys::signal::SigSet::empty();
+    set.add(signal);
+    set.thread_block()?;
+    let mut out = io::stdout();
+    loop {
+        out.write_all(b"!")?;
+        out.flush()?;
+        set.wait()?;
+    }
 }
 
 fn notify(text: &str) -> io::Result<()> {

@@ -5,7 +5,9 @@
 //! compiled once for an activation and reused by its restarts.
 #![forbid(unsafe_code)]
 
+pub mod calls;
 mod step;
+pub mod variables;
 
 pub use step::Step;
 

@@ -11,7 +11,7 @@
 #![deny(unsafe_code)]
 
 mod calamity;
-
+pub mod facility;
 pub mod health;
 pub mod log;
 mod notify;
@@ -25,7 +25,7 @@ mod tree;
 
 use crate::engine::notify::Message;
 use crate::engine::{Action, Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};
-use crate::plan::Plan;
+use crate::plan::{Facility, Plan, role};
 use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec};
 use ::log::{error, warn};
 use nix::errno::Errno;
@@ -61,7 +61,7 @@ struct Host {
     reaper: Reaper,
     /// The environment that we were started with, less what was meant for us alone.
     environment: Vec<(OsString, OsString)>,
-
+    facility: Facility,
     /// The main command's plan, compiled once for all its restarts.
     main_plan: Option<Plan>,
     /// We were in the foreground of a terminal, which is the service's now.
@@ -144,19 +144,16 @@ impl Host {
             NotifyAccess::None => None,
             _ => {
                 let socket = NotifySocket::open().map_err(cannot("offer NOTIFY_SOCKET"))?;
-                epoll
-                    .add(&socket, readable(NOTIFY))
-                    .map_err(cannot("wait for readiness messages (epoll)"))?;
+                epoll.add(&socket, readable(NOTIFY)).map_err(cannot("wait for readiness messages (epoll)"))?;
                 Some(socket)
             }
         };
         let probes = Probes::open(&spec.ours.health, is_pid1 && upward.is_none())?;
         let started = now();
-        let upward_watchdog =
-            upward.as_ref().and_then(|_| upward_watchdog(&ours)).map(|span| (started, span));
+        let upward_watchdog = upward.as_ref().and_then(|_| upward_watchdog(&ours)).map(|span| (started, span));
         let mut units = vec![(Role::Essential, spec)];
         if probes.is_some() {
-            units.push((Role::OnDemand, Spec::new("tinysvc-health.service")));
+            units.push((Role::OnDemand, role::health_spec()));
         }
         Ok(Host {
             engine: Engine::new(units),
@@ -164,7 +161,7 @@ impl Host {
             signals,
             reaper: Reaper::default(),
             environment,
-
+            facility: facility::lazy(),
             main_plan: None,
             foreground: terminal::in_foreground(),
             is_pid1,
@@ -293,8 +290,9 @@ impl Host {
             self.reaper.attend(&mut self.ended);
         } else {
             let epoll = &self.epoll;
-            self.reaper
-                .relax(&mut self.ended, |fd| Ok(epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, PIDFD))?));
+            self.reaper.relax(&mut self.ended, |fd| {
+                Ok(epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, PIDFD))?)
+            });
         }
     }
 

@@ -5,12 +5,12 @@ use super::sys::process::kill;
 use super::{HEALTH, Host, health, tree};
 use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, UnitId, Whom};
 use crate::launch;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, PlanError, role};
 use crate::unit::spec::{ExecKind, NotifyAccess, Signal};
 use ::log::warn;
-use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use nix::errno::Errno;
 use std::os::fd::AsFd;
 
 /// How often the tree is walked to freeze what keeps appearing, before what is known is killed all the same.
@@ -67,7 +67,7 @@ impl Host {
                 };
                 let e = Errno::from_raw(errno).desc();
                 let why = match failure {
-                    SpawnFailure::Setup { .. } => None::<&str>,
+                    SpawnFailure::Setup { status, .. } => plan::status_words(status),
                     SpawnFailure::Resources { .. } => None,
                 };
                 let list = if index > 0 { format!("{directive}[{index}]") } else { directive.to_owned() };
@@ -88,9 +88,7 @@ impl Host {
         let command = spec.service.commands(spawn.kind).get(spawn.index).ok_or(gone)?;
         let mut environment = self.environment.clone();
         let mut set = |name: &str, value: OsString| environment.push((name.into(), value));
-        if let Some(socket) =
-            self.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None)
-        {
+        if let Some(socket) = self.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None) {
             set("NOTIFY_SOCKET", socket.address().to_owned());
         }
         if spec.service.watchdog.as_micros() > 0 {
@@ -103,37 +101,23 @@ impl Host {
             set(name, value.into());
         }
         let main = spawn.kind == ExecKind::Start;
-        use std::os::unix::ffi::OsStrExt;
-        let c = |s: &std::ffi::OsStr| std::ffi::CString::new(s.as_bytes()).unwrap_or_default();
-        let programs = if command.program.as_bytes().contains(&b'/') {
-            vec![c(&command.program)]
-        } else {
-            ["/usr/local/bin/", "/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/"]
-                .iter()
-                .map(|d| {
-                    let mut p = OsString::from(d);
-                    p.push(&command.program);
-                    c(&p)
-                })
-                .collect()
-        };
-        Ok(Plan {
-            programs,
-            argv: command.argv.iter().map(|a| c(a)).collect(),
-            env: environment
-                .iter()
-                .map(|(k, v)| {
-                    let mut p = k.clone();
-                    p.push("=");
-                    p.push(v);
-                    c(&p)
-                })
-                .collect(),
-            shell_fallback: true,
-            signals: self.signals.original(),
-            session: if main && self.foreground { plan::Session::Foreground } else { plan::Session::Group },
-            ..Plan::default()
-        })
+        let state = self.signals.original();
+        let compiled =
+            plan::compile(spec, command, &environment, &self.facility, state, main && self.foreground);
+        match compiled {
+            Ok(compiled) => {
+                if main {
+                    for holding in compiled.holdings.iter().filter_map(plan::Holding::degraded) {
+                        self.warn(spawn.unit, Level::Warn, holding);
+                    }
+                }
+                Ok(compiled.plan)
+            }
+            Err(PlanError { status, message }) => {
+                self.warn(spawn.unit, Level::Error, message);
+                Err(SpawnFailure::Setup { status, errno: 0 })
+            }
+        }
     }
 
     fn plan_role(&mut self) -> Result<Plan, SpawnFailure> {
@@ -145,8 +129,7 @@ impl Host {
         let readable = nix::sys::epoll::EpollEvent::new(nix::sys::epoll::EpollFlags::EPOLLIN, super::CHANNEL);
         self.epoll.add(&ours, readable).map_err(resources)?;
         probes.channel = Some(ours);
-        let _ = theirs;
-        Err(SpawnFailure::Resources { errno: 38 })
+        Ok(role::health_plan(probes.image.as_fd(), probes.listener.as_fd(), theirs, &self.facility))
     }
 
     fn signal(&mut self, unit: UnitId, whom: Whom, signal: Signal) {
@@ -169,11 +152,7 @@ impl Host {
                     return;
                 }
                 // As PID 1 this is everything in the namespace, at once: nobody can fork out of it.
-                if self.is_pid1 {
-                    kill(-1, signal.number())
-                } else {
-                    self.signal_below(&BTreeSet::new(), &BTreeSet::new(), signal)
-                }
+                if self.is_pid1 { kill(-1, signal.number()) } else { self.signal_below(&BTreeSet::new(), &BTreeSet::new(), signal) }
             }
         };
         match sent {
@@ -193,12 +172,7 @@ impl Host {
         sent
     }
 
-    fn signal_below(
-        &self,
-        except: &BTreeSet<i32>,
-        spared: &BTreeSet<i32>,
-        signal: Signal,
-    ) -> Result<(), Errno> {
+    fn signal_below(&self, except: &BTreeSet<i32>, spared: &BTreeSet<i32>, signal: Signal) -> Result<(), Errno> {
         let us = std::process::id() as i32;
         let each = |pids: &BTreeSet<i32>, signal: Signal| {
             for pid in pids.iter().filter(|pid| !spared.contains(pid)) {

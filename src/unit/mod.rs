@@ -9,5 +9,10 @@
 //! `[X-Tinysvc]`; a *layer* is one of the places that a directive can come from.
 #![forbid(unsafe_code)]
 
+pub mod complaint;
+pub mod nearest;
 pub mod spec;
+pub mod specifier;
+pub mod syntax;
+pub mod value;
 pub mod words;

@@ -82,20 +82,19 @@ impl Complaint {
 /// One line: `web.service:3: Restart=allways: …; allowed: no, always, …; did you mean always?`
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.origin)?;
-        if let Origin::File { .. } = self.origin
-            && !self.key.is_empty()
-        {
-            write!(f, "{}={}: ", self.key, shortened(&self.value))?;
+        let mut line = format!("{}: ", self.origin);
+        if matches!(self.origin, Origin::File { .. }) && !self.key.is_empty() {
+            line.push_str(&format!("{}={}: ", self.key, shortened(&self.value)));
         }
-        f.write_str(&self.message)?;
+        line.push_str(&self.message);
         if !self.allowed.is_empty() {
-            write!(f, "; allowed: {}", self.allowed)?;
+            line.push_str(&format!("; allowed: {}", self.allowed));
         }
         if let Some(suggestion) = &self.suggestion {
-            write!(f, "; did you mean {suggestion}?")?;
+            line.push_str(&format!("; did you mean {suggestion}?"));
         }
-        Ok(())
+        // What people wrote must not move the cursor of whoever reads the log.
+        f.write_str(&line.replace(char::is_control, "?"))
     }
 }
 

@@ -10,9 +10,13 @@
 #![forbid(unsafe_code)]
 
 pub mod complaint;
+pub mod directive;
+pub mod layers;
 pub mod nearest;
+pub mod page;
 pub mod spec;
 pub mod specifier;
 pub mod syntax;
+pub mod table;
 pub mod value;
 pub mod words;

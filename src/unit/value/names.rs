@@ -275,6 +275,10 @@ pub fn call_filter(so_far: &mut Option<CallFilter>, text: &str, problems: &mut V
 
 /// As [`call_filter`] reads it.
 pub fn show_call_filter(filter: &CallFilter) -> String {
+    // Nothing is left but what is always left, and execve is of that; an empty value would lift the filter.
+    if !filter.deny && filter.calls.is_empty() {
+        return "execve".to_owned();
+    }
     let one = |(name, errno): (&String, &Option<i32>)| match errno {
         None => name.clone(),
         Some(errno) => format!("{name}:{}", show_error_number(*errno)),

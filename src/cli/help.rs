@@ -30,7 +30,8 @@ Options:
       --drain TIME            DrainSec=: be unready for so long before a stop
   -g, --signal-group          SignalTarget=group: signals go to the whole process group
   -e, --map-exit FROM[:TO]    ExitStatusMap=: exit with TO (0) where it would be FROM
-      --log-level LEVEL       error, warn (default), info, debug; -v is info, -vv is debug
+      --log-level LEVEL       error, warn (default), info, debug
+  -v, --verbose               as --log-level info; -vv as --log-level debug
       --log-format FORMAT     text (default), json
   -h, --help                  this
   -V, --version               the version

@@ -1,8 +1,8 @@
 //! Reads `tinysvc [OPTIONS] [--] PROGRAM [ARG]...`.
 //!
-//! The first word that is no option ends the options, and everything from there on is the program's: nothing is ever
-//! permuted, so that an option of the program cannot become one of ours. Short options are other spellings
-//! of directives; whatever they cannot say, `-p NAME=VALUE` can.
+//! The first word that is no option ends the options, and everything from there on is the program's: nothing
+//! is ever permuted, so that an option of the program cannot become one of ours. Short options are other
+//! spellings of directives; whatever they cannot say, `-p NAME=VALUE` can.
 #![forbid(unsafe_code)]
 
 use crate::engine::Level;
@@ -184,7 +184,8 @@ fn long(request: &mut Request, arg: &[u8], rest: &mut &[OsString]) -> Result<(),
     }
 }
 
-/// Letters behind one `-`: those without a value may stand together, and what follows one with a value is the value.
+/// Letters behind one `-`: those without a value may stand together, and what follows one with a value is the
+/// value.
 fn short(request: &mut Request, letters: &[u8], rest: &mut &[OsString]) -> Result<(), Usage> {
     let mut left = letters;
     while let [letter, after @ ..] = left {

@@ -10,7 +10,8 @@ use crate::unit::table::DIRECTIVES;
 use std::ffi::OsString;
 use std::io::Write;
 
-/// Runs `tinysvc show`; `args` is what stands behind it. Returns the exit status: 0, or what a start would refuse with.
+/// Runs `tinysvc show`; `args` is what stands behind it. Returns the exit status: 0, or what a start would
+/// refuse with.
 pub fn main(args: &[OsString]) -> u8 {
     let request = match run::parse_for_show(args) {
         Ok(request) => request,
@@ -31,7 +32,8 @@ pub fn main(args: &[OsString]) -> u8 {
     setup.refusal().unwrap_or(status)
 }
 
-/// The page: each setting below a comment that says where it comes from, unless that is the line before's too.
+/// The page: each setting below a comment that says where it comes from, unless that is the line before's
+/// too.
 pub fn page(loaded: &Loaded, all: bool) -> String {
     let mut out = format!("# {}\n", loaded.spec.name);
     for section in Section::ALL {
@@ -146,8 +148,8 @@ SignalTarget=group
         assert_eq!(again.complaints, []);
         let mut spec = again.spec;
         spec.name.clone_from(&first.spec.name);
-        // A unit file has no way to say that a program came from the command line, or that nothing is to be replaced
-        // where nothing can be.
+        // A unit file has no way to say that a program came from the command line, or that nothing is to be
+        // replaced where nothing can be.
         for command in spec.service.commands.entry(crate::unit::spec::ExecKind::Start).or_default() {
             (command.from_command_line, command.expand) = (true, false);
         }

@@ -1,9 +1,9 @@
 //! What is wrong with what a person wrote, and where it was written.
 //!
-//! A mistake never ends the reading: it becomes a [`Complaint`] and the next assignment is read. How much a mistake
-//! matters depends on where it stands. A unit file may have been written for another version or another machine, so
-//! systemd ignores what it cannot read and says so, and we do too. A flag or a variable was written for
-//! this very start: there a mistake is an error.
+//! A mistake never ends the reading: it becomes a [`Complaint`] and the next assignment is read. How much a
+//! mistake matters depends on where it stands. A unit file may have been written for another version or
+//! another machine, so systemd ignores what it cannot read and says so, and we do too. A flag or a variable
+//! was written for this very start: there a mistake is an error.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;

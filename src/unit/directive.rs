@@ -70,20 +70,13 @@ pub(super) struct Words {
     pub reset: fn(&mut Spec, &Spec),
 }
 
-/// A directive with a syntax of its own. `set` is not called with an empty value unless `empty` says so.
+/// A directive with a syntax of its own.
 pub(super) struct Own {
+    /// Is called with an empty value only if there is no `reset`.
     pub set: fn(&mut Spec, &str, &mut Reading<'_>) -> Result<(), Problem>,
     pub show: fn(&Spec) -> Vec<String>,
-    /// What an empty value does.
-    pub empty: Empty,
-}
-
-/// What an empty value does.
-pub(super) enum Empty {
-    /// `set` knows.
-    Set,
     /// Copies the default over.
-    Reset(fn(&mut Spec, &mut Spec)),
+    pub reset: Option<fn(&mut Spec, &Spec)>,
 }
 
 /// What a reader needs besides the value, and what it has to say.
@@ -157,9 +150,9 @@ impl Directive {
                 spec.exec.limits.remove(limit);
             }
             Access::Word(words) => (words.reset)(spec, &default),
-            Access::Own(own) => match own.empty {
-                Empty::Set => (own.set)(spec, "", reading)?,
-                Empty::Reset(reset) => reset(spec, &mut default),
+            Access::Own(own) => match own.reset {
+                Some(reset) => reset(spec, &default),
+                None => (own.set)(spec, "", reading)?,
             },
         }
         Ok(())
@@ -210,9 +203,9 @@ fn boolean(value: &str) -> Result<bool, Problem> {
     quantity::boolean(value).ok_or(Problem::value("not a boolean"))
 }
 
-/// `TINYSVC_` and the name in capitals, with `_` before each new word. A run of two or more capitals is one word, whose
-/// last letter begins the next one if a small letter follows: `OOMScoreAdjust` gives `OOM_SCORE_ADJUST`. A
-/// single capital is no word of its own: `UMask` gives `UMASK`.
+/// `TINYSVC_` and the name in capitals, with `_` before each new word. A run of two or more capitals is one
+/// word, whose last letter begins the next one if a small letter follows: `OOMScoreAdjust` gives
+/// `OOM_SCORE_ADJUST`. A single capital is no word of its own: `UMask` gives `UMASK`.
 pub fn variable(directive: &str) -> String {
     let name = directive.as_bytes();
     let mut out = String::from("TINYSVC_");

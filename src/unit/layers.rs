@@ -1,8 +1,8 @@
 //! Puts the layers on top of each other: default, unit file, environment, flags, and the program itself.
 //!
-//! A layer is read whole before the next, so that a flag wins over a variable and a variable over the file. Lists
-//! gather over all layers, as they do over drop-ins; an empty assignment in a higher layer empties what the lower
-//! ones gathered. With no file, no variable and no flag nothing is read at all.
+//! A layer is read whole before the next, so that a flag wins over a variable and a variable over the file.
+//! Lists gather over all layers, as they do over drop-ins; an empty assignment in a higher layer empties what
+//! the lower ones gathered. With no file, no variable and no flag nothing is read at all.
 #![forbid(unsafe_code)]
 
 use super::complaint::{Complaint, Origin, Problem, Severity, Weight};
@@ -263,8 +263,8 @@ impl Loaded {
         self.say(mistake, Problem::unit(message), Severity::Error);
     }
 
-    /// A mistake in a file is a warning, since the file may have been written for another version; what was written for
-    /// this very start is an error.
+    /// A mistake in a file is a warning, since the file may have been written for another version; what was
+    /// written for this very start is an error.
     fn complain(&mut self, mistake: Mistake<'_>, problem: Problem) {
         let file = matches!(mistake.origin, Origin::File { .. });
         let severity = match problem.weight {
@@ -288,8 +288,8 @@ impl Loaded {
     }
 }
 
-/// Whether Kubernetes or Docker made the variable for a service whose name begins with `tinysvc`: `…_SERVICE_HOST`,
-/// `…_SERVICE_PORT`, `…_PORT`, `…_PORT_80_TCP_ADDR`.
+/// Whether Kubernetes or Docker made the variable for a service whose name begins with `tinysvc`:
+/// `…_SERVICE_HOST`, `…_SERVICE_PORT`, `…_PORT`, `…_PORT_80_TCP_ADDR`.
 fn from_kubernetes(rest: &str) -> bool {
     let rest = format!("_{rest}");
     let numbered = |(at, part): (usize, &str)| {

@@ -342,7 +342,7 @@ fn rubbish_is_read_without_a_panic_and_every_complaint_has_its_line() {
         " ",
     ];
     let mut rubbish = Rubbish(0x9E37_79B9_7F4A_7C15);
-    for round in 0..5_000 {
+    for round in 0..2_000 {
         let mut text = SEEDS[rubbish.below(SEEDS.len())].as_bytes().to_vec();
         for _ in 0..=rubbish.below(6) {
             let at = rubbish.below(text.len() + 1);

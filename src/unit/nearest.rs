@@ -1,7 +1,8 @@
 //! Finds the name that was probably meant.
 #![forbid(unsafe_code)]
 
-/// The name nearest to `word`, if one is near: at most one slip in three letters. Upper and lower case are alike.
+/// The name nearest to `word`, if one is near: at most one slip in three letters. Upper and lower case are
+/// alike.
 pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Longer than any name there is, and the cost grows with its square.
     if word.is_empty() || word.len() > 64 {
@@ -12,7 +13,8 @@ pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&
     near.min_by_key(|(slips, _)| *slips).map(|(_, name)| name)
 }
 
-/// How many letters must be added, taken away, replaced or swapped with their neighbour (optimal string alignment).
+/// How many letters must be added, taken away, replaced or swapped with their neighbour (optimal string
+/// alignment).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (a.to_ascii_lowercase().into_bytes(), b.to_ascii_lowercase().into_bytes());
     let mut before_last: Vec<usize> = Vec::new();

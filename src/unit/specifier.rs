@@ -1,7 +1,8 @@
 //! Replaces specifiers such as `%n` (systemd.unit(5), "Specifiers").
 //!
-//! `%` and a letter or digit is a specifier; `%` before anything else stays as it is. One that systemd does not
-//! know makes the unit useless, as systemd has it. One that systemd knows and we do not stays as it is, with a remark.
+//! `%` and a letter or digit is a specifier; `%` before anything else stays as it is. One that systemd does
+//! not know makes the unit useless, as systemd has it. One that systemd knows and we do not stays as it is,
+//! with a remark.
 #![forbid(unsafe_code)]
 
 use super::complaint::Problem;

@@ -1,8 +1,9 @@
 //! Reads the text of a unit file into assignments, as systemd.syntax(7) has it.
 //!
-//! Lines end with LF or CR LF; a byte order mark before the first is skipped. A line that begins with `#` or `;` is a
-//! comment, even within a continued line. A backslash at the very end of a line joins it with the next and
-//! leaves a space. Sections that begin with `X-` are other people's and are skipped without a word, except our own.
+//! Lines end with LF or CR LF; a byte order mark before the first is skipped. A line that begins with `#` or
+//! `;` is a comment, even within a continued line. A backslash at the very end of a line joins it with the
+//! next and leaves a space. Sections that begin with `X-` are other people's and are skipped without a word,
+//! except our own.
 //!
 //! This file knows the sections and no directive. Nothing that is wrong ends the reading.
 #![forbid(unsafe_code)]

@@ -1,11 +1,12 @@
-//! THE table of directives. The parser, the flags, the variables, `show`, `help` and docs/directives.md are read off it.
+//! THE table of directives. The parser, the flags, the variables, `show`, `help` and docs/directives.md are
+//! read off it.
 //!
-//! A new directive is one row and its use. Those that nothing here acts on stand in [`OTHERS`], grouped by the reason.
-//! The documentation is in our own words; systemd's manual pages are the authority.
+//! A new directive is one row and its use. Those that nothing here acts on stand in [`OTHERS`], grouped by
+//! the reason. The documentation is in our own words; systemd's manual pages are the authority.
 #![forbid(unsafe_code)]
 
 use super::complaint::Problem;
-use super::directive::{Access, Directive, Empty, Own, Reading, Verdict, Words};
+use super::directive::{Access, Directive, Own, Reading, Verdict, Words};
 use super::nearest::nearest;
 use super::spec::{
     Architectures, CallFilter, ExecKind, Health, KillMode, Limit, NotifyAccess, Restart, SandboxMode, Signal,
@@ -31,13 +32,29 @@ macro_rules! words {
     };
 }
 
+/// A directive with a syntax of its own; without `reset`, `set` knows what an empty value means.
+const fn own(
+    set: fn(&mut Spec, &str, &mut Reading<'_>) -> Result<(), Problem>,
+    show: fn(&Spec) -> Vec<String>,
+    reset: Option<fn(&mut Spec, &Spec)>,
+) -> Access {
+    Access::Own(Own { set, show, reset })
+}
+
 /// A row that does what the manual says.
 macro_rules! row {
     ($section:ident $name:literal, $access:expr, $allowed:expr, $doc:literal) => {
         row!($section $name, $access, $allowed, $doc, Verdict::Enforced)
     };
     ($section:ident $name:literal, $access:expr, $allowed:expr, $doc:literal, $verdict:expr) => {
-        Directive { name: $name, section: Section::$section, allowed: $allowed, doc: $doc, verdict: $verdict, access: $access }
+        Directive {
+            name: $name,
+            section: Section::$section,
+            allowed: $allowed,
+            doc: $doc,
+            verdict: $verdict,
+            access: $access,
+        }
     };
 }
 
@@ -57,28 +74,40 @@ pub static DIRECTIVES: &[Directive] = &[
         "Within this time at most StartLimitBurst= starts happen; 0 switches the limit off."),
     row!(Unit "StartLimitBurst", Access::Count(|s| &mut s.service.start_limit_burst), COUNT,
         "How many starts may happen within StartLimitIntervalSec= before tinysvc gives up."),
-    row!(Service "Type", Access::Own(Own { set: set_type, show: show_type, empty: Empty::Reset(|s, d| s.service.kind = d.service.kind) }),
-        "simple, exec, notify, idle", "When the service counts as started: at the fork, at the exec, or when it says READY=1.",
+    row!(Service "Type", own(set_type, show_type, Some(|s, d| s.service.kind = d.service.kind)),
+        "simple, exec, notify, idle",
+        "When the service counts as started: at the fork, at the exec, or when it says READY=1.",
         Verdict::Emulated("idle is simple; oneshot, forking, dbus and notify-reload come with units")),
-    row!(Service "NotifyAccess", words!(service.notify_access: "none" => Some(NotifyAccess::None), "main" => Some(NotifyAccess::Main),
-        "exec" => Some(NotifyAccess::Exec), "all" => Some(NotifyAccess::All)), "none, main, exec, all",
+    row!(Service "NotifyAccess",
+        words!(service.notify_access: "none" => Some(NotifyAccess::None),
+            "main" => Some(NotifyAccess::Main), "exec" => Some(NotifyAccess::Exec),
+            "all" => Some(NotifyAccess::All)), "none, main, exec, all",
         "Whose readiness messages are heard. Unset: main where Type=notify or WatchdogSec= needs it."),
-    row!(Service "ExecStartPre", Access::Commands(ExecKind::StartPre), COMMAND, "Runs before ExecStart=; a failure ends the start."),
+    row!(Service "ExecStartPre", Access::Commands(ExecKind::StartPre), COMMAND,
+        "Runs before ExecStart=; a failure ends the start."),
     row!(Service "ExecStart", Access::Commands(ExecKind::Start), COMMAND,
         "The service itself. The program after -- on the command line takes its place."),
-    row!(Service "ExecStartPost", Access::Commands(ExecKind::StartPost), COMMAND, "Runs once the service has started."),
+    row!(Service "ExecStartPost", Access::Commands(ExecKind::StartPost), COMMAND,
+        "Runs once the service has started."),
     row!(Service "ExecReload", Access::Commands(ExecKind::Reload), COMMAND,
         "Runs when tinysvc gets SIGHUP. Unset: SIGHUP is passed on."),
-    row!(Service "ExecStop", Access::Commands(ExecKind::Stop), COMMAND, "Runs to stop the service, before any signal."),
-    row!(Service "ExecStopPost", Access::Commands(ExecKind::StopPost), COMMAND, "Runs after the service has ended, however it did."),
-    row!(Service "Restart", words!(service.restart: "no" => Restart::No, "always" => Restart::Always, "on-success" => Restart::OnSuccess,
-        "on-failure" => Restart::OnFailure, "on-abnormal" => Restart::OnAbnormal, "on-abort" => Restart::OnAbort,
-        "on-watchdog" => Restart::OnWatchdog), "no, always, on-success, on-failure, on-abnormal, on-abort, on-watchdog",
+    row!(Service "ExecStop", Access::Commands(ExecKind::Stop), COMMAND,
+        "Runs to stop the service, before any signal."),
+    row!(Service "ExecStopPost", Access::Commands(ExecKind::StopPost), COMMAND,
+        "Runs after the service has ended, however it did."),
+    row!(Service "Restart",
+        words!(service.restart: "no" => Restart::No, "always" => Restart::Always,
+            "on-success" => Restart::OnSuccess, "on-failure" => Restart::OnFailure,
+            "on-abnormal" => Restart::OnAbnormal, "on-abort" => Restart::OnAbort,
+            "on-watchdog" => Restart::OnWatchdog),
+        "no, always, on-success, on-failure, on-abnormal, on-abort, on-watchdog",
         "After which endings the service is started again."),
-    row!(Service "RestartSec", Access::Time(|s| &mut s.service.restart_delay), TIME, "How long a restart waits."),
+    row!(Service "RestartSec", Access::Time(|s| &mut s.service.restart_delay), TIME,
+        "How long a restart waits."),
     row!(Service "RestartSteps", Access::Count(|s| &mut s.service.restart_steps), COUNT,
         "In how many restarts the wait grows from RestartSec= to RestartMaxDelaySec=; 0 keeps it."),
-    row!(Service "RestartMaxDelaySec", Access::Time(|s| &mut s.service.restart_max_delay), TIME, "The longest wait before a restart."),
+    row!(Service "RestartMaxDelaySec", Access::Time(|s| &mut s.service.restart_max_delay), TIME,
+        "The longest wait before a restart."),
     row!(Service "SuccessExitStatus", Access::Exits(|s| &mut s.service.success_exit), EXITS,
         "Endings that count as success, besides 0, SIGHUP, SIGINT, SIGTERM and SIGPIPE."),
     row!(Service "RestartPreventExitStatus", Access::Exits(|s| &mut s.service.restart_prevent_exit), EXITS,
@@ -88,101 +117,131 @@ pub static DIRECTIVES: &[Directive] = &[
     row!(Service "TimeoutStartSec", Access::Time(|s| &mut s.service.timeout_start), TIME,
         "How long a start may take; 0 and infinity are no limit."),
     row!(Service "TimeoutStopSec", Access::Time(|s| &mut s.service.timeout_stop), TIME,
-        "How long a stop may take before SIGKILL; 0 and infinity are no limit. The runtime outside has a deadline of its own, so there is none by default."),
-    row!(Service "TimeoutSec", Access::Own(Own { set: set_timeouts, show: |_| Vec::new(), empty: Empty::Reset(|s, d| {
-        (s.service.timeout_start, s.service.timeout_stop) = (d.service.timeout_start, d.service.timeout_stop);
-    }) }), TIME, "TimeoutStartSec= and TimeoutStopSec= in one."),
+        "How long a stop may take before SIGKILL; 0 and infinity are no limit. The runtime outside has a \
+        deadline of its own, so there is none by default."),
+    row!(Service "TimeoutSec", own(set_timeouts, |_| Vec::new(), Some(reset_timeouts)), TIME,
+        "TimeoutStartSec= and TimeoutStopSec= in one."),
     row!(Service "TimeoutAbortSec", Access::MaybeTime(|s| &mut s.service.timeout_abort), TIME,
         "How long a service that missed its watchdog may take to die. Unset: as TimeoutStopSec=."),
     row!(Service "RuntimeMaxSec", Access::Time(|s| &mut s.service.runtime_max), TIME,
         "How long the service may run before it is stopped as a failure."),
     row!(Service "WatchdogSec", Access::Time(|s| &mut s.service.watchdog), TIME,
         "The service must say WATCHDOG=1 at least this often; 0 switches the watchdog off."),
-    row!(Service "KillMode", words!(kill.mode: "control-group" => KillMode::ControlGroup, "mixed" => KillMode::Mixed,
-        "process" => KillMode::Process, "none" => KillMode::None), "control-group, mixed, process, none",
-        "Who gets the signals of a stop. For one command the default is mixed: first the main process, at last all.",
-        Verdict::Emulated("the processes below tinysvc stand for the control group")),
-    row!(Service "KillSignal", Access::Signal(|s| &mut s.kill.signal), SIGNAL, "The first signal of a stop."),
-    row!(Service "FinalKillSignal", Access::Signal(|s| &mut s.kill.final_signal), SIGNAL, "The last signal of a stop."),
-    row!(Service "WatchdogSignal", Access::Signal(|s| &mut s.kill.watchdog_signal), SIGNAL, "What a service gets that missed its watchdog."),
-    row!(Service "SendSIGHUP", Access::Flag(|s| &mut s.kill.send_sighup), BOOLEAN, "SIGHUP follows KillSignal= at once."),
-    row!(Service "SendSIGKILL", Access::Flag(|s| &mut s.kill.send_sigkill), BOOLEAN, "A stop ends with FinalKillSignal=."),
-    row!(Service "Environment", Access::Own(Own { set: |s, text, r| { command::environment(&mut s.exec.environment, text, r.unit, &mut r.problems); Ok(()) },
-        show: |s| s.exec.environment.iter().map(command::show_variable).collect(), empty: Empty::Set }), "NAME=VALUE, several with white space between, quoted if need be",
+    row!(Service "KillMode",
+        words!(kill.mode: "control-group" => KillMode::ControlGroup, "mixed" => KillMode::Mixed,
+            "process" => KillMode::Process, "none" => KillMode::None),
+        "control-group, mixed, process, none",
+        "Who gets the signals of a stop. For one command the default is mixed: first the main process, at \
+        last all.", Verdict::Emulated("the processes below tinysvc stand for the control group")),
+    row!(Service "KillSignal", Access::Signal(|s| &mut s.kill.signal), SIGNAL,
+        "The first signal of a stop."),
+    row!(Service "FinalKillSignal", Access::Signal(|s| &mut s.kill.final_signal), SIGNAL,
+        "The last signal of a stop."),
+    row!(Service "WatchdogSignal", Access::Signal(|s| &mut s.kill.watchdog_signal), SIGNAL,
+        "What a service gets that missed its watchdog."),
+    row!(Service "SendSIGHUP", Access::Flag(|s| &mut s.kill.send_sighup), BOOLEAN,
+        "SIGHUP follows KillSignal= at once."),
+    row!(Service "SendSIGKILL", Access::Flag(|s| &mut s.kill.send_sigkill), BOOLEAN,
+        "A stop ends with FinalKillSignal=."),
+    row!(Service "Environment",
+        own(set_environment, |s| s.exec.environment.iter().map(command::show_variable).collect(), None),
+        "NAME=VALUE, several with white space between, quoted if need be",
         "Variables for the service, besides the container's own, which it inherits.",
         Verdict::Emulated("the container's environment is inherited, where systemd starts from an empty one")),
-    row!(Service "WorkingDirectory", Access::Own(Own { set: |s, text, r| {
-            s.exec.working_directory = Some(command::working_directory(text, r.unit, &mut r.problems)?);
-            Ok(())
-        }, show: |s| s.exec.working_directory.iter().map(command::show_working_directory).collect(),
-        empty: Empty::Reset(|s, _| s.exec.working_directory = None) }), "an absolute path, or ~ for the home of User=; - before it: a missing one is no failure",
+    row!(Service "WorkingDirectory",
+        own(set_working_directory, show_working_directory, Some(|s, _| s.exec.working_directory = None)),
+        "an absolute path, or ~ for the home of User=; - before it: a missing one is no failure",
         "Where the service starts. Unset: where tinysvc was started."),
-    row!(Service "User", Access::Name(|s| &mut s.exec.user), "a name or a number", "As whom the service runs."),
-    row!(Service "Group", Access::Name(|s| &mut s.exec.group), "a name or a number", "The service's group. Unset: that of User=."),
-    row!(Service "SupplementaryGroups", Access::Own(Own { set: set_groups, show: |s| joined(&s.exec.supplementary_groups), empty: Empty::Set }),
+    row!(Service "User", Access::Name(|s| &mut s.exec.user), "a name or a number",
+        "As whom the service runs."),
+    row!(Service "Group", Access::Name(|s| &mut s.exec.group), "a name or a number",
+        "The service's group. Unset: that of User=."),
+    row!(Service "SupplementaryGroups", own(set_groups, |s| joined(&s.exec.supplementary_groups), None),
         "names or numbers", "More groups of the service."),
-    row!(Service "UMask", Access::Own(Own { set: |s, text, _| { s.exec.umask = Some(quantity::octal(text)?); Ok(()) },
-        show: |s| s.exec.umask.map(|mask| format!("{mask:04o}")).into_iter().collect(), empty: Empty::Reset(|s, _| s.exec.umask = None) }),
-        "an octal number up to 7777", "Permissions that new files do not get. Unset: as tinysvc was started."),
-    row!(Service "Nice", Access::Bounded(|s| &mut s.exec.nice, -20, 19), "a number from -20 to 19", "The priority; lower is more."),
-    row!(Service "OOMScoreAdjust", Access::Bounded(|s| &mut s.exec.oom_score_adjust, -1000, 1000), "a number from -1000 to 1000",
+    row!(Service "UMask", own(set_umask, show_umask, Some(|s, _| s.exec.umask = None)),
+        "an octal number up to 7777",
+        "Permissions that new files do not get. Unset: as tinysvc was started."),
+    row!(Service "Nice", Access::Bounded(|s| &mut s.exec.nice, -20, 19), "a number from -20 to 19",
+        "The priority; lower is more."),
+    row!(Service "OOMScoreAdjust", Access::Bounded(|s| &mut s.exec.oom_score_adjust, -1000, 1000),
+        "a number from -1000 to 1000",
         "Whom the kernel kills first when memory runs out; higher is sooner."),
-    row!(Service "LimitCPU", Access::Limit(Limit::Cpu), "a time span in seconds, or soft:hard, or infinity", "Processor time of a process."),
+    row!(Service "LimitCPU", Access::Limit(Limit::Cpu), "a time span in seconds, or soft:hard, or infinity",
+        "Processor time of a process."),
     row!(Service "LimitFSIZE", Access::Limit(Limit::Fsize), BYTES, "The largest file that may be written."),
     row!(Service "LimitDATA", Access::Limit(Limit::Data), BYTES, "The largest data segment."),
     row!(Service "LimitSTACK", Access::Limit(Limit::Stack), BYTES, "The largest stack."),
     row!(Service "LimitCORE", Access::Limit(Limit::Core), BYTES, "The largest core dump."),
-    row!(Service "LimitRSS", Access::Limit(Limit::Rss), BYTES, "The resident set; Linux does not enforce it."),
+    row!(Service "LimitRSS", Access::Limit(Limit::Rss), BYTES,
+        "The resident set; Linux does not enforce it."),
     row!(Service "LimitNOFILE", Access::Limit(Limit::Nofile), NUMBER, "How many descriptors may be open."),
     row!(Service "LimitAS", Access::Limit(Limit::As), BYTES, "The largest address space."),
-    row!(Service "LimitNPROC", Access::Limit(Limit::Nproc), NUMBER, "How many processes the user may have."),
+    row!(Service "LimitNPROC", Access::Limit(Limit::Nproc), NUMBER,
+        "How many processes the user may have."),
     row!(Service "LimitMEMLOCK", Access::Limit(Limit::Memlock), BYTES, "Memory that may be locked."),
     row!(Service "LimitLOCKS", Access::Limit(Limit::Locks), NUMBER, "How many locks may be held."),
-    row!(Service "LimitSIGPENDING", Access::Limit(Limit::Sigpending), NUMBER, "How many signals may be queued."),
+    row!(Service "LimitSIGPENDING", Access::Limit(Limit::Sigpending), NUMBER,
+        "How many signals may be queued."),
     row!(Service "LimitMSGQUEUE", Access::Limit(Limit::Msgqueue), BYTES, "Bytes in POSIX message queues."),
-    row!(Service "LimitNICE", Access::Limit(Limit::Nice), "a level with its sign from -20 to +19, or 0 to 40 as the kernel counts", "How far the priority may be raised."),
+    row!(Service "LimitNICE", Access::Limit(Limit::Nice),
+        "a level with its sign from -20 to +19, or 0 to 40 as the kernel counts",
+        "How far the priority may be raised."),
     row!(Service "LimitRTPRIO", Access::Limit(Limit::Rtprio), NUMBER, "The highest real-time priority."),
-    row!(Service "LimitRTTIME", Access::Limit(Limit::Rttime), "a time span in microseconds, or soft:hard, or infinity", "Processor time without a pause under real-time scheduling."),
-    row!(Service "CapabilityBoundingSet", Access::Own(Own { set: set_bounding,
-        show: |s| s.exec.capability_bounding_set.map(names::show_capabilities).into_iter().collect(), empty: Empty::Set }), CAPABILITIES,
+    row!(Service "LimitRTTIME", Access::Limit(Limit::Rttime),
+        "a time span in microseconds, or soft:hard, or infinity",
+        "Processor time without a pause under real-time scheduling."),
+    row!(Service "CapabilityBoundingSet", own(set_bounding, show_bounding, None), CAPABILITIES,
         "The only capabilities that the service can ever have."),
-    row!(Service "AmbientCapabilities", Access::Own(Own { set: |s, text, r| {
-            s.exec.ambient_capabilities = names::capabilities(s.exec.ambient_capabilities, 0, text, &mut r.problems);
-            Ok(())
-        }, show: |s| some(s.exec.ambient_capabilities != 0, || names::show_capabilities(s.exec.ambient_capabilities)), empty: Empty::Set }), CAPABILITIES,
+    row!(Service "AmbientCapabilities", own(set_ambient, show_ambient, None), CAPABILITIES,
         "Capabilities that the service has even as an ordinary user."),
-    row!(Service "SecureBits", Access::Own(Own { set: |s, text, r| { names::secure_bits(&mut s.exec.secure_bits, text, &mut r.problems); Ok(()) },
-        show: |s| some(s.exec.secure_bits != 0, || names::show_secure_bits(s.exec.secure_bits)), empty: Empty::Set }),
-        "keep-caps, no-setuid-fixup, noroot, each also with -locked", "What root means to the kernel (capabilities(7))."),
-    row!(Service "NoNewPrivileges", Access::MaybeFlag(|s| &mut s.exec.no_new_privileges), BOOLEAN, "No program gives the service more rights than it has."),
-    row!(Service "RestrictAddressFamilies", Access::Own(Own { set: |s, text, r| { names::families(&mut s.exec.restrict_address_families, text, &mut r.problems); Ok(()) },
-        show: |s| s.exec.restrict_address_families.iter().map(names::show_families).collect(), empty: Empty::Set }),
-        "names such as AF_INET, or none; ~ before them: all but these", "Which sockets the service can make. Whatever would get round it (io_uring, other ABIs) is refused too."),
-    row!(Service "SystemCallFilter", Access::Own(Own { set: |s, text, r| { names::call_filter(&mut s.exec.system_call_filter, text, &mut r.problems); Ok(()) },
-        show: |s| s.exec.system_call_filter.iter().map(names::show_call_filter).collect(), empty: Empty::Set }),
-        "names of system calls, each with :ERRNO or :kill if need be; ~ before them: all but these", "Which system calls the service can make.",
+    row!(Service "SecureBits", own(set_secure_bits, show_secure_bits, None),
+        "keep-caps, no-setuid-fixup, noroot, each also with -locked",
+        "What root means to the kernel (capabilities(7))."),
+    row!(Service "NoNewPrivileges", Access::MaybeFlag(|s| &mut s.exec.no_new_privileges), BOOLEAN,
+        "No program gives the service more rights than it has."),
+    row!(Service "RestrictAddressFamilies", own(set_families, show_families, None),
+        "names such as AF_INET, or none; ~ before them: all but these",
+        "Which sockets the service can make. Whatever would get round it (io_uring, other ABIs) is \
+        refused too."),
+    row!(Service "SystemCallFilter", own(set_call_filter, show_call_filter, None),
+        "names of system calls, each with :ERRNO or :kill if need be; ~ before them: all but these",
+        "Which system calls the service can make.",
         Verdict::Emulated("groups (@name) come later: a list with one is not enforced, and the start says so")),
-    row!(Service "SystemCallErrorNumber", Access::Own(Own { set: set_call_errno, show: |s| s.exec.system_call_errno.map(names::show_error_number).into_iter().collect(),
-        empty: Empty::Reset(|s, _| s.exec.system_call_errno = None) }), "an errno such as EPERM, or kill",
+    row!(Service "SystemCallErrorNumber",
+        own(set_call_errno, show_call_errno, Some(|s, _| s.exec.system_call_errno = None)),
+        "an errno such as EPERM, or kill",
         "What a refused system call returns. Unset: it kills the process."),
-    row!(Service "SystemCallArchitectures", Access::Own(Own { set: set_architectures,
-        show: |s| some(s.exec.system_call_architectures.is_some(), || "native".to_owned()), empty: Empty::Reset(|s, _| s.exec.system_call_architectures = None) }),
-        "native", "System calls of other ABIs (i386, x32) kill the process.", Verdict::Emulated("native is the only value that means anything here; others are dropped")),
+    row!(Service "SystemCallArchitectures",
+        own(set_architectures, show_architectures, Some(|s, _| s.exec.system_call_architectures = None)),
+        "native", "System calls of other ABIs (i386, x32) kill the process.",
+        Verdict::Emulated("native is the only value that means anything here; others are dropped")),
     row!(Ours "LingerSec", Access::Time(|s| &mut s.ours.linger), TIME,
-        "When the main process has ended for good, what is left gets SIGTERM and this long to obey before SIGKILL."),
+        "When the main process has ended for good, what is left gets SIGTERM and this long to obey before \
+        SIGKILL."),
     row!(Ours "DrainSec", Access::Time(|s| &mut s.ours.drain), TIME,
-        "How long a stop waits before the first signal, with /readyz already saying no, so that balancers look elsewhere."),
-    row!(Ours "Health", Access::Own(Own { set: set_health, show: show_health, empty: Empty::Reset(|s, d| s.ours.health = d.ours.health.clone()) }),
-        "on, off, PORT, :PORT, ADDRESS:PORT", "Where /livez, /readyz and the other probes are answered. Unset: [::]:8469 if tinysvc is PID 1 and no systemd is above it."),
-    row!(Ours "Sandbox", words!(ours.sandbox: "best-effort" => SandboxMode::BestEffort, "strict" => SandboxMode::Strict), "best-effort, strict",
+        "How long a stop waits before the first signal, with /readyz already saying no, so that balancers \
+        look elsewhere."),
+    row!(Ours "Health", own(set_health, show_health, Some(|s, d| s.ours.health = d.ours.health.clone())),
+        "on, off, PORT, :PORT, ADDRESS:PORT",
+        "Where /livez, /readyz and the other probes are answered. Unset: [::]:8469 if tinysvc is PID 1 \
+        and no systemd is above it."),
+    row!(Ours "Sandbox",
+        words!(ours.sandbox: "best-effort" => SandboxMode::BestEffort, "strict" => SandboxMode::Strict),
+        "best-effort, strict",
         "What happens if the container does not allow a protection: start and warn, or refuse to start."),
-    row!(Ours "SignalTarget", words!(ours.signal_target: "main" => SignalTarget::Main, "group" => SignalTarget::Group), "main, group",
+    row!(Ours "SignalTarget",
+        words!(ours.signal_target: "main" => SignalTarget::Main, "group" => SignalTarget::Group),
+        "main, group",
         "Who gets the signals that tinysvc passes on: the main process or its process group."),
-    row!(Ours "StopSignals", Access::Own(Own { set: set_stop_signals, show: |s| joined(&s.ours.stop_signals),
-        empty: Empty::Reset(|s, d| s.ours.stop_signals.clone_from(&d.ours.stop_signals)) }), "signals such as SIGTERM SIGINT",
-        "Which signals to tinysvc ask for a stop; others are just passed on. An assignment replaces the ones before."),
-    row!(Ours "ExitStatusMap", Access::Own(Own { set: set_exit_map, show: show_exit_map, empty: Empty::Reset(|s, _| s.ours.exit_status_map.clear()) }),
-        "FROM:TO, exit statuses from 0 to 255 or names; FROM may be a signal", "Exit statuses of tinysvc itself that are replaced at the very end."),
+    row!(Ours "StopSignals",
+        own(set_stop_signals, |s| joined(&s.ours.stop_signals), Some(reset_stop_signals)),
+        "signals such as SIGTERM SIGINT",
+        "Which signals to tinysvc ask for a stop; others are just passed on. An assignment replaces the \
+        ones before."),
+    row!(Ours "ExitStatusMap",
+        own(set_exit_map, show_exit_map, Some(|s, _| s.ours.exit_status_map.clear())),
+        "FROM:TO, exit statuses from 0 to 255 or names; FROM may be a signal",
+        "Exit statuses of tinysvc itself that are replaced at the very end."),
 ];
 
 /// Other directives of a host's unit files, by what becomes of them.
@@ -211,11 +270,12 @@ pub static OTHERS: &[Others] = &[
     },
     Others {
         sections: &[Section::Unit],
-        names: "After Before Wants Requires Requisite BindsTo PartOf Upholds Conflicts DefaultDependencies OnFailure \
-            OnSuccess OnFailureJobMode OnSuccessJobMode PropagatesReloadTo ReloadPropagatedFrom PropagatesStopTo \
-            StopPropagatedFrom JoinsNamespaceOf RequiresMountsFor WantsMountsFor IgnoreOnIsolate AllowIsolate \
-            StopWhenUnneeded RefuseManualStart RefuseManualStop SurviveFinalKillSignal JobTimeoutSec JobRunningTimeoutSec \
-            JobTimeoutAction JobTimeoutRebootArgument",
+        names: "After Before Wants Requires Requisite BindsTo PartOf Upholds Conflicts DefaultDependencies \
+            OnFailure OnSuccess OnFailureJobMode OnSuccessJobMode PropagatesReloadTo \
+            ReloadPropagatedFrom PropagatesStopTo StopPropagatedFrom JoinsNamespaceOf RequiresMountsFor \
+            WantsMountsFor IgnoreOnIsolate AllowIsolate StopWhenUnneeded RefuseManualStart \
+            RefuseManualStop SurviveFinalKillSignal JobTimeoutSec JobRunningTimeoutSec JobTimeoutAction \
+            JobTimeoutRebootArgument",
         verdict: Verdict::Ignored("it speaks of other units, and one command is alone"),
     },
     Others {
@@ -225,83 +285,95 @@ pub static OTHERS: &[Others] = &[
     },
     Others {
         sections: &[Section::Unit, Section::Service],
-        names: "FailureAction SuccessAction FailureActionExitStatus SuccessActionExitStatus StartLimitAction RebootArgument",
+        names: "FailureAction SuccessAction FailureActionExitStatus SuccessActionExitStatus StartLimitAction \
+            RebootArgument",
         verdict: Verdict::Missing("when the service has ended for good, tinysvc exits"),
     },
     Others {
         sections: &[Section::Unit],
         names: "ConditionArchitecture ConditionFirmware ConditionVirtualization ConditionHost \
-            ConditionKernelCommandLine ConditionKernelVersion ConditionVersion ConditionCredential ConditionEnvironment \
-            ConditionSecurity ConditionCapability ConditionACPower ConditionNeedsUpdate ConditionFirstBoot \
-            ConditionPathExists ConditionPathExistsGlob ConditionPathIsDirectory ConditionPathIsSymbolicLink \
-            ConditionPathIsMountPoint ConditionPathIsReadWrite ConditionPathIsEncrypted ConditionPathIsSocket \
-            ConditionDirectoryNotEmpty ConditionFileNotEmpty ConditionFileIsExecutable ConditionUser ConditionGroup \
-            ConditionControlGroupController ConditionMemory ConditionCPUs ConditionCPUFeature ConditionOSRelease \
-            ConditionMemoryPressure ConditionCPUPressure ConditionIOPressure ConditionKernelModuleLoaded \
-            AssertArchitecture AssertFirmware AssertVirtualization AssertHost AssertKernelCommandLine \
-            AssertKernelVersion AssertVersion AssertCredential AssertEnvironment AssertSecurity AssertCapability \
-            AssertACPower AssertNeedsUpdate AssertFirstBoot AssertPathExists AssertPathExistsGlob \
+            ConditionKernelCommandLine ConditionKernelVersion ConditionVersion ConditionCredential \
+            ConditionEnvironment ConditionSecurity ConditionCapability ConditionACPower \
+            ConditionNeedsUpdate ConditionFirstBoot ConditionPathExists ConditionPathExistsGlob \
+            ConditionPathIsDirectory ConditionPathIsSymbolicLink ConditionPathIsMountPoint \
+            ConditionPathIsReadWrite ConditionPathIsEncrypted ConditionPathIsSocket \
+            ConditionDirectoryNotEmpty ConditionFileNotEmpty ConditionFileIsExecutable ConditionUser \
+            ConditionGroup ConditionControlGroupController ConditionMemory ConditionCPUs \
+            ConditionCPUFeature ConditionOSRelease ConditionMemoryPressure ConditionCPUPressure \
+            ConditionIOPressure ConditionKernelModuleLoaded AssertArchitecture AssertFirmware \
+            AssertVirtualization AssertHost AssertKernelCommandLine AssertKernelVersion AssertVersion \
+            AssertCredential AssertEnvironment AssertSecurity AssertCapability AssertACPower \
+            AssertNeedsUpdate AssertFirstBoot AssertPathExists AssertPathExistsGlob \
             AssertPathIsDirectory AssertPathIsSymbolicLink AssertPathIsMountPoint AssertPathIsReadWrite \
-            AssertPathIsEncrypted AssertPathIsSocket AssertDirectoryNotEmpty AssertFileNotEmpty AssertFileIsExecutable \
-            AssertUser AssertGroup AssertControlGroupController AssertMemory AssertCPUs AssertCPUFeature \
-            AssertOSRelease AssertMemoryPressure AssertCPUPressure AssertIOPressure AssertKernelModuleLoaded",
+            AssertPathIsEncrypted AssertPathIsSocket AssertDirectoryNotEmpty AssertFileNotEmpty \
+            AssertFileIsExecutable AssertUser AssertGroup AssertControlGroupController AssertMemory \
+            AssertCPUs AssertCPUFeature AssertOSRelease AssertMemoryPressure AssertCPUPressure \
+            AssertIOPressure AssertKernelModuleLoaded",
         verdict: Verdict::Missing("conditions are not checked yet: the service starts whatever they say"),
     },
     Others {
         sections: &[Section::Service],
-        names: "ExecCondition ExecReloadPost ExitType RemainAfterExit GuessMainPID PIDFile BusName RestartMode \
-            TimeoutStartFailureMode TimeoutStopFailureMode RuntimeRandomizedExtraSec RestartKillSignal ReloadSignal \
-            PermissionsStartOnly RootDirectoryStartOnly NonBlocking Sockets FileDescriptorStoreMax \
-            FileDescriptorStorePreserve OpenFile OOMPolicy USBFunctionDescriptors USBFunctionStrings",
+        names: "ExecCondition ExecReloadPost ExitType RemainAfterExit GuessMainPID PIDFile BusName \
+            RestartMode TimeoutStartFailureMode TimeoutStopFailureMode RuntimeRandomizedExtraSec \
+            RestartKillSignal ReloadSignal PermissionsStartOnly RootDirectoryStartOnly NonBlocking \
+            Sockets FileDescriptorStoreMax FileDescriptorStorePreserve OpenFile OOMPolicy \
+            USBFunctionDescriptors USBFunctionStrings",
         verdict: Verdict::Missing("it comes with units"),
     },
     Others {
         sections: &[Section::Service],
-        names: "EnvironmentFile PassEnvironment UnsetEnvironment ExecSearchPath SetLoginEnvironment StandardInput \
-            StandardOutput StandardError StandardInputText StandardInputData TTYPath TTYReset TTYVHangup TTYRows \
-            TTYColumns TTYVTDisallocate IgnoreSIGPIPE CoredumpFilter TimerSlackNSec CPUSchedulingPolicy \
-            CPUSchedulingPriority CPUSchedulingResetOnFork CPUAffinity NUMAPolicy NUMAMask IOSchedulingClass \
-            IOSchedulingPriority RuntimeDirectory StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory \
-            RuntimeDirectoryMode StateDirectoryMode CacheDirectoryMode LogsDirectoryMode ConfigurationDirectoryMode \
-            RuntimeDirectoryPreserve TimeoutCleanSec LoadCredential LoadCredentialEncrypted ImportCredential \
-            SetCredential SetCredentialEncrypted",
+        names: "EnvironmentFile PassEnvironment UnsetEnvironment ExecSearchPath SetLoginEnvironment \
+            StandardInput StandardOutput StandardError StandardInputText StandardInputData TTYPath \
+            TTYReset TTYVHangup TTYRows TTYColumns TTYVTDisallocate IgnoreSIGPIPE CoredumpFilter \
+            TimerSlackNSec CPUSchedulingPolicy CPUSchedulingPriority CPUSchedulingResetOnFork \
+            CPUAffinity NUMAPolicy NUMAMask IOSchedulingClass IOSchedulingPriority RuntimeDirectory \
+            StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory RuntimeDirectoryMode \
+            StateDirectoryMode CacheDirectoryMode LogsDirectoryMode ConfigurationDirectoryMode \
+            RuntimeDirectoryPreserve TimeoutCleanSec LoadCredential LoadCredentialEncrypted \
+            ImportCredential SetCredential SetCredentialEncrypted",
         verdict: Verdict::Missing("nothing acts on it yet"),
     },
     Others {
         sections: &[Section::Service],
         names: "SyslogIdentifier SyslogFacility SyslogLevel SyslogLevelPrefix LogLevelMax LogExtraFields \
-            LogRateLimitIntervalSec LogRateLimitBurst LogFilterPatterns LogNamespace UtmpIdentifier UtmpMode",
+            LogRateLimitIntervalSec LogRateLimitBurst LogFilterPatterns LogNamespace UtmpIdentifier \
+            UtmpMode",
         verdict: Verdict::Ignored(
             "the service writes to the container's own output, and the runtime keeps the log",
         ),
     },
     Others {
         sections: &[Section::Service],
-        names: "Slice Delegate DelegateSubgroup DisableControllers CPUAccounting CPUWeight StartupCPUWeight CPUQuota \
-            CPUQuotaPeriodSec CPUShares StartupCPUShares AllowedCPUs StartupAllowedCPUs AllowedMemoryNodes \
-            StartupAllowedMemoryNodes MemoryAccounting MemoryMin MemoryLow StartupMemoryLow DefaultStartupMemoryLow \
-            DefaultMemoryLow DefaultMemoryMin MemoryHigh StartupMemoryHigh MemoryMax StartupMemoryMax MemorySwapMax \
-            StartupMemorySwapMax MemoryZSwapMax StartupMemoryZSwapMax MemoryZSwapWriteback MemoryLimit TasksAccounting \
-            TasksMax IOAccounting IOWeight StartupIOWeight IODeviceWeight IOReadBandwidthMax IOWriteBandwidthMax \
-            IOReadIOPSMax IOWriteIOPSMax IODeviceLatencyTargetSec BlockIOAccounting BlockIOWeight StartupBlockIOWeight \
-            BlockIODeviceWeight BlockIOReadBandwidth BlockIOWriteBandwidth IPAccounting ManagedOOMSwap \
-            ManagedOOMMemoryPressure ManagedOOMMemoryPressureLimit ManagedOOMMemoryPressureDurationSec \
-            ManagedOOMPreference MemoryPressureWatch MemoryPressureThresholdSec CoredumpReceive NFTSet MemoryKSM",
+        names: "Slice Delegate DelegateSubgroup DisableControllers CPUAccounting CPUWeight StartupCPUWeight \
+            CPUQuota CPUQuotaPeriodSec CPUShares StartupCPUShares AllowedCPUs StartupAllowedCPUs \
+            AllowedMemoryNodes StartupAllowedMemoryNodes MemoryAccounting MemoryMin MemoryLow \
+            StartupMemoryLow DefaultStartupMemoryLow DefaultMemoryLow DefaultMemoryMin MemoryHigh \
+            StartupMemoryHigh MemoryMax StartupMemoryMax MemorySwapMax StartupMemorySwapMax \
+            MemoryZSwapMax StartupMemoryZSwapMax MemoryZSwapWriteback MemoryLimit TasksAccounting \
+            TasksMax IOAccounting IOWeight StartupIOWeight IODeviceWeight IOReadBandwidthMax \
+            IOWriteBandwidthMax IOReadIOPSMax IOWriteIOPSMax IODeviceLatencyTargetSec BlockIOAccounting \
+            BlockIOWeight StartupBlockIOWeight BlockIODeviceWeight BlockIOReadBandwidth \
+            BlockIOWriteBandwidth IPAccounting ManagedOOMSwap ManagedOOMMemoryPressure \
+            ManagedOOMMemoryPressureLimit ManagedOOMMemoryPressureDurationSec ManagedOOMPreference \
+            MemoryPressureWatch MemoryPressureThresholdSec CoredumpReceive NFTSet MemoryKSM",
         verdict: Verdict::Ignored("the container is the control group: its runtime sets the limits"),
     },
     Others {
         sections: &[Section::Service],
-        names: "ProtectSystem ProtectHome ProtectProc ProcSubset ProtectHostname ProtectClock ProtectKernelTunables \
-            ProtectKernelModules ProtectKernelLogs ProtectControlGroups PrivateTmp PrivateDevices PrivateNetwork \
-            PrivateIPC PrivatePIDs PrivateUsers PrivateMounts PrivateBPF NetworkNamespacePath IPCNamespacePath \
-            UserNamespacePath RestrictNamespaces RestrictRealtime RestrictSUIDSGID RestrictFileSystems \
-            RestrictNetworkInterfaces LockPersonality MemoryDenyWriteExecute RemoveIPC KeyringMode Personality DynamicUser \
-            ReadWritePaths ReadOnlyPaths InaccessiblePaths ExecPaths NoExecPaths ReadWriteDirectories ReadOnlyDirectories \
-            InaccessibleDirectories TemporaryFileSystem BindPaths BindReadOnlyPaths BindLogSockets MountFlags MountAPIVFS \
-            MountImages MountImagePolicy ExtensionImages ExtensionImagePolicy ExtensionDirectories RootDirectory RootImage \
-            RootImageOptions RootImagePolicy RootEphemeral RootHash RootHashSignature RootVerity SystemCallLog \
-            SELinuxContext AppArmorProfile SmackProcessLabel PAMName DeviceAllow DevicePolicy IPAddressAllow \
-            IPAddressDeny IPIngressFilterPath IPEgressFilterPath SocketBindAllow SocketBindDeny BPFProgram",
+        names: "ProtectSystem ProtectHome ProtectProc ProcSubset ProtectHostname ProtectClock \
+            ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups PrivateTmp \
+            PrivateDevices PrivateNetwork PrivateIPC PrivatePIDs PrivateUsers PrivateMounts PrivateBPF \
+            NetworkNamespacePath IPCNamespacePath UserNamespacePath RestrictNamespaces RestrictRealtime \
+            RestrictSUIDSGID RestrictFileSystems RestrictNetworkInterfaces LockPersonality \
+            MemoryDenyWriteExecute RemoveIPC KeyringMode Personality DynamicUser ReadWritePaths \
+            ReadOnlyPaths InaccessiblePaths ExecPaths NoExecPaths ReadWriteDirectories \
+            ReadOnlyDirectories InaccessibleDirectories TemporaryFileSystem BindPaths BindReadOnlyPaths \
+            BindLogSockets MountFlags MountAPIVFS MountImages MountImagePolicy ExtensionImages \
+            ExtensionImagePolicy ExtensionDirectories RootDirectory RootImage RootImageOptions \
+            RootImagePolicy RootEphemeral RootHash RootHashSignature RootVerity SystemCallLog \
+            SELinuxContext AppArmorProfile SmackProcessLabel PAMName DeviceAllow DevicePolicy \
+            IPAddressAllow IPAddressDeny IPIngressFilterPath IPEgressFilterPath SocketBindAllow \
+            SocketBindDeny BPFProgram",
         verdict: Verdict::Unprotected("it is not enforced yet"),
     },
 ];
@@ -405,6 +477,35 @@ fn set_timeouts(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), 
     Ok(())
 }
 
+fn reset_timeouts(spec: &mut Spec, default: &Spec) {
+    spec.service.timeout_start = default.service.timeout_start;
+    spec.service.timeout_stop = default.service.timeout_stop;
+}
+
+fn set_environment(spec: &mut Spec, text: &str, reading: &mut Reading<'_>) -> Result<(), Problem> {
+    command::environment(&mut spec.exec.environment, text, reading.unit, &mut reading.problems);
+    Ok(())
+}
+
+fn set_working_directory(spec: &mut Spec, text: &str, reading: &mut Reading<'_>) -> Result<(), Problem> {
+    let place = command::working_directory(text, reading.unit, &mut reading.problems)?;
+    spec.exec.working_directory = Some(place);
+    Ok(())
+}
+
+fn show_working_directory(spec: &Spec) -> Vec<String> {
+    spec.exec.working_directory.iter().map(command::show_working_directory).collect()
+}
+
+fn set_umask(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), Problem> {
+    spec.exec.umask = Some(quantity::octal(text)?);
+    Ok(())
+}
+
+fn show_umask(spec: &Spec) -> Vec<String> {
+    spec.exec.umask.map(|mask| format!("{mask:04o}")).into_iter().collect()
+}
+
 fn set_groups(spec: &mut Spec, text: &str, reading: &mut Reading<'_>) -> Result<(), Problem> {
     if text.is_empty() {
         spec.exec.supplementary_groups.clear();
@@ -421,6 +522,57 @@ fn set_bounding(spec: &mut Spec, text: &str, reading: &mut Reading<'_>) -> Resul
     let mask = names::capabilities(so_far, u64::MAX, text, &mut reading.problems);
     spec.exec.capability_bounding_set = Some(mask);
     Ok(())
+}
+
+fn show_bounding(spec: &Spec) -> Vec<String> {
+    spec.exec.capability_bounding_set.map(names::show_capabilities).into_iter().collect()
+}
+
+fn set_ambient(spec: &mut Spec, text: &str, reading: &mut Reading<'_>) -> Result<(), Problem> {
+    let mask = &mut spec.exec.ambient_capabilities;
+    *mask = names::capabilities(*mask, 0, text, &mut reading.problems);
+    Ok(())
+}
+
+fn show_ambient(spec: &Spec) -> Vec<String> {
+    let mask = spec.exec.ambient_capabilities;
+    some(mask != 0, || names::show_capabilities(mask))
+}
+
+fn set_secure_bits(spec: &mut Spec, text: &str, reading: &mut Reading<'_>) -> Result<(), Problem> {
+    names::secure_bits(&mut spec.exec.secure_bits, text, &mut reading.problems);
+    Ok(())
+}
+
+fn show_secure_bits(spec: &Spec) -> Vec<String> {
+    let bits = spec.exec.secure_bits;
+    some(bits != 0, || names::show_secure_bits(bits))
+}
+
+fn set_families(spec: &mut Spec, text: &str, reading: &mut Reading<'_>) -> Result<(), Problem> {
+    names::families(&mut spec.exec.restrict_address_families, text, &mut reading.problems);
+    Ok(())
+}
+
+fn show_families(spec: &Spec) -> Vec<String> {
+    spec.exec.restrict_address_families.iter().map(names::show_families).collect()
+}
+
+fn set_call_filter(spec: &mut Spec, text: &str, reading: &mut Reading<'_>) -> Result<(), Problem> {
+    names::call_filter(&mut spec.exec.system_call_filter, text, &mut reading.problems);
+    Ok(())
+}
+
+fn show_call_filter(spec: &Spec) -> Vec<String> {
+    spec.exec.system_call_filter.iter().map(names::show_call_filter).collect()
+}
+
+fn show_call_errno(spec: &Spec) -> Vec<String> {
+    spec.exec.system_call_errno.map(names::show_error_number).into_iter().collect()
+}
+
+fn show_architectures(spec: &Spec) -> Vec<String> {
+    some(spec.exec.system_call_architectures.is_some(), || "native".to_owned())
 }
 
 fn set_call_errno(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), Problem> {
@@ -475,6 +627,10 @@ fn set_stop_signals(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<
     let signals: Result<_, _> = text.split_ascii_whitespace().map(names::signal).collect();
     spec.ours.stop_signals = signals?;
     Ok(())
+}
+
+fn reset_stop_signals(spec: &mut Spec, default: &Spec) {
+    spec.ours.stop_signals.clone_from(&default.ours.stop_signals);
 }
 
 fn set_exit_map(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), Problem> {

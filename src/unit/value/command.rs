@@ -1,4 +1,5 @@
-//! What is executed, as whom, where and with which variables: `Exec*=`, `User=`, `WorkingDirectory=`, `Environment=`.
+//! What is executed, as whom, where and with which variables: `Exec*=`, `User=`, `WorkingDirectory=`,
+//! `Environment=`.
 #![forbid(unsafe_code)]
 
 use crate::unit::complaint::{Problem, Weight};
@@ -8,8 +9,8 @@ use crate::unit::words::{self, Rules, WHITE, next, skip_white};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// Reads one assignment of `Exec*=`: command lines, separated by a lone `;`. A line with `-` that cannot be read is
-/// dropped, and so is what follows it in the assignment.
+/// Reads one assignment of `Exec*=`: command lines, separated by a lone `;`. A line with `-` that cannot be
+/// read is dropped, and so is what follows it in the assignment.
 ///
 /// # Errors
 /// Any other line that cannot be read: the unit is of no use then, since a step of it would be missing.
@@ -44,8 +45,9 @@ fn lone<'a>(rest: &'a [u8], token: &[u8]) -> Option<&'a [u8]> {
     after.first().is_none_or(|b| WHITE.contains(b)).then(|| skip_white(after))
 }
 
-/// Takes the prefixes off the first word: an empty command with their meaning, whether `argv[0]` follows, and the rest.
-/// Each counts once; of `+`, `!` and `!!` one. A character that does not count any more begins the program.
+/// Takes the prefixes off the first word: an empty command with their meaning, whether `argv[0]` follows, and
+/// the rest. Each counts once; of `+`, `!` and `!!` one. A character that does not count any more begins the
+/// program.
 fn prefixes(first: &[u8]) -> (Command, bool, &[u8]) {
     let mut command = Command {
         program: OsString::new(),
@@ -169,7 +171,8 @@ fn percent(text: &OsStr) -> Vec<u8> {
     text.as_bytes().iter().flat_map(double).collect()
 }
 
-/// Adds one assignment of `Environment=`; an empty value clears what there is. What is no assignment is dropped.
+/// Adds one assignment of `Environment=`; an empty value clears what there is. What is no assignment is
+/// dropped.
 pub fn environment(
     variables: &mut Vec<(OsString, OsString)>,
     text: &str,
@@ -329,7 +332,8 @@ mod tests {
         for (why, text, expected) in table {
             let expected =
                 expected.map(|l| l.iter().map(|s| (*s).to_owned()).collect()).map_err(str::to_owned);
-            // `--a` cannot be shown so that it reads back with the prefix in quotes; nothing executes such a name.
+            // `--a` cannot be shown so that it reads back with the prefix in quotes; nothing executes such a
+            // name.
             if text == "--a" {
                 let read = commands(text, UNIT, &mut Vec::new()).unwrap();
                 assert_eq!((read[0].ignore_failure, read[0].program.to_str()), (true, Some("-a")));

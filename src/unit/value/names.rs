@@ -1,5 +1,5 @@
-//! Things that have a name and a number: exit statuses, signals, capabilities, securebits, address families, system
-//! calls and errnos, and the sets of them that directives are made of.
+//! Things that have a name and a number: exit statuses, signals, capabilities, securebits, address families,
+//! system calls and errnos, and the sets of them that directives are made of.
 //!
 //! In a set a word that is unknown is dropped with a problem and the others count, as systemd has it.
 #![forbid(unsafe_code)]
@@ -59,8 +59,8 @@ const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KIL
     AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF \
     CHECKPOINT_RESTORE";
 
-/// Merges one assignment of `CapabilityBoundingSet=` or `AmbientCapabilities=` into the mask so far; `initial` is the
-/// mask that nothing has been assigned to.
+/// Merges one assignment of `CapabilityBoundingSet=` or `AmbientCapabilities=` into the mask so far;
+/// `initial` is the mask that nothing has been assigned to.
 ///
 /// systemd's rules: an empty value is the empty set, a lone `~` the full one. The first assignment replaces
 /// `initial`; a later one adds, or with `~` takes away. So a list after `~CAP_X` adds to what `~CAP_X` left.
@@ -154,8 +154,9 @@ const FAMILIES: &str = "UNIX INET AX25 IPX APPLETALK NETROM BRIDGE ATMPVC X25 IN
     NETLINK PACKET ASH ECONET ATMSVC RDS SNA IRDA PPPOX WANPIPE LLC IB MPLS CAN TIPC BLUETOOTH IUCV RXRPC ISDN PHONET \
     IEEE802154 CAIF ALG NFC VSOCK KCM QIPCRTR SMC XDP MCTP";
 
-/// Merges one assignment of `RestrictAddressFamilies=`: the first decides whether it is a list of what is left or of
-/// what is refused, later ones add to it or take from it; `none` leaves nothing; an empty value lifts the restriction.
+/// Merges one assignment of `RestrictAddressFamilies=`: the first decides whether it is a list of what is
+/// left or of what is refused, later ones add to it or take from it; `none` leaves nothing; an empty value
+/// lifts the restriction.
 pub fn families(so_far: &mut Option<AddressFamilies>, text: &str, problems: &mut Vec<Problem>) {
     let (invert, list) = match text.strip_prefix('~') {
         Some(list) => (true, list),
@@ -211,12 +212,12 @@ pub fn show_families(set: &AddressFamilies) -> String {
     }
 }
 
-/// Merges one assignment of `SystemCallFilter=`: the first decides whether it is a list of what is left or of what is
-/// refused, later ones add to it or take from it; an empty value lifts the filter.
+/// Merges one assignment of `SystemCallFilter=`: the first decides whether it is a list of what is left or of
+/// what is refused, later ones add to it or take from it; an empty value lifts the filter.
 ///
-/// A group (`@name`) is not known yet. Among what is refused it is left out. A list of what is left that has a group
-/// would refuse most of what the group stands for and kill the program, so it becomes a filter that refuses
-/// nothing, which later assignments with `~` add to.
+/// A group (`@name`) is not known yet. Among what is refused it is left out. A list of what is left that has
+/// a group would refuse most of what the group stands for and kill the program, so it becomes a filter that
+/// refuses nothing, which later assignments with `~` add to.
 pub fn call_filter(so_far: &mut Option<CallFilter>, text: &str, problems: &mut Vec<Problem>) {
     if text.is_empty() {
         *so_far = None;

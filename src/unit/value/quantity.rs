@@ -132,8 +132,8 @@ enum Sum {
     TooLarge,
 }
 
-/// The sum of terms, each a decimal number and a unit, in multiples of the smallest unit. The unit may be left out
-/// before white space and at the end, and is `bare` then.
+/// The sum of terms, each a decimal number and a unit, in multiples of the smallest unit. The unit may be
+/// left out before white space and at the end, and is `bare` then.
 fn sum(text: &str, units: &[(&str, u64)], bare: u64) -> Result<u64, Sum> {
     let mut rest = text.trim();
     let mut total: u64 = 0;

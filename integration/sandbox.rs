@@ -293,6 +293,25 @@ fn is_root() -> bool {
     root
 }
 
+/// Whether a child can become any user: root outside of a user namespace, or in one that has many.
+fn can_become_anybody() -> bool {
+    let facility = facility();
+    let all = facility.has_uid(65_534) && facility.has_gid(65_534) && !facility.forbids_groups();
+    if !all {
+        eprintln!("skipped: this user namespace has one user only");
+    }
+    all && is_root() && has(7)
+}
+
+/// Whether no_new_privs is still off, so that a test can see it go on.
+fn may_gain_privileges() -> bool {
+    let off = nix::sys::prctl::get_no_new_privs() == Ok(false);
+    if !off {
+        eprintln!("skipped: no_new_privs is on already");
+    }
+    off
+}
+
 /// Whether this process has a capability, by number.
 fn has(capability: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -467,7 +486,7 @@ fn system_call_architectures_leaves_our_own() {
 
 #[test]
 fn an_identity_is_taken_on_whole() {
-    if !is_root() || !has(7) {
+    if !can_become_anybody() {
         return;
     }
     let ids = [
@@ -522,7 +541,7 @@ fn an_identity_is_taken_on_whole() {
 
 #[test]
 fn capabilities_are_what_the_recorded_systemd_has() {
-    if !is_root() || !has(SETPCAP) {
+    if !can_become_anybody() || !has(SETPCAP) || !may_gain_privileges() {
         return;
     }
     let sets = [
@@ -602,7 +621,7 @@ fn capabilities_are_what_the_recorded_systemd_has() {
 
 #[test]
 fn a_filter_implies_no_new_privs_only_without_cap_sys_admin() {
-    if !is_root() || !has(SYS_ADMIN) || !has(SETPCAP) {
+    if !can_become_anybody() || !has(SYS_ADMIN) || !has(SETPCAP) || !may_gain_privileges() {
         return;
     }
     let filter = |exec: &mut ExecSpec| exec.restrict_address_families = families(false, &[libc::AF_UNIX]);
@@ -654,7 +673,7 @@ const DOCKER: u64 = 0xa804_25fb;
 
 #[test]
 fn in_a_default_container_a_user_and_a_filter_go_together() {
-    if !is_root() || !has(7) {
+    if !can_become_anybody() {
         return;
     }
     let both = |exec: &mut ExecSpec| {
@@ -668,7 +687,7 @@ fn in_a_default_container_a_user_and_a_filter_go_together() {
 
 #[test]
 fn an_ordinary_user_gets_what_can_be_had_and_hears_of_the_rest() {
-    if !is_root() || !has(7) {
+    if !can_become_anybody() {
         return;
     }
     with_less(0, Some(65_534), || {
@@ -711,7 +730,7 @@ fn an_ordinary_user_gets_what_can_be_had_and_hears_of_the_rest() {
 
 #[test]
 fn a_change_of_user_in_the_child_leaves_our_own_proc_entries_as_they_were() {
-    if is_root() && has(7) {
+    if can_become_anybody() {
         assert_eq!(under(|_| {}, &["dumpable"]), ["true true"]);
     }
 }

@@ -96,6 +96,17 @@ fn serve(listener: i32) -> String {
     use std::os::fd::FromRawFd;
     // SAFETY: the test passes a listener under this number, and nobody else here uses it.
     let listener = unsafe { std::net::TcpListener::from_raw_fd(listener) };
+    // What the role does besides: it wakes up for SIGTERM, reads a limit, and waits for several things at once.
+    let (wake, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGTERM, writer).unwrap();
+    nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+    let epoll = nix::sys::epoll::Epoll::new(nix::sys::epoll::EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+    epoll.add(&wake, nix::sys::epoll::EpollEvent::new(nix::sys::epoll::EpollFlags::EPOLLIN, 0)).unwrap();
+    signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
+    let mut events = [nix::sys::epoll::EpollEvent::empty()];
+    epoll.wait(&mut events, nix::sys::epoll::EpollTimeout::NONE).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener.set_nonblocking(false).unwrap();
     let server = tiny_http::Server::from_listener(listener, None).unwrap();
     let answered =
         server.recv().and_then(|request| request.respond(tiny_http::Response::from_string("served")));

@@ -149,7 +149,7 @@ impl Loaded {
             return self.say(Mistake { origin, key: "", value, allowed: "" }, note, Severity::Note);
         }
         let names: Vec<String> = DIRECTIVES.iter().map(Directive::variable).collect();
-        let nearest = super::nearest::nearest(&name, names.iter().map(String::as_str));
+        let nearest = super::nearest::nearest(&name, &mut names.iter().map(String::as_str));
         let mut problem = Problem::value("no setting has this variable, which is ignored");
         problem.suggestion = nearest.map(str::to_owned);
         self.say(Mistake { origin, key: "", value, allowed: "" }, problem, Severity::Warning);

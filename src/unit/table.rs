@@ -14,6 +14,7 @@ use super::spec::{
 };
 use super::syntax::Section;
 use super::value::{command, names, quantity};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 /// One of a few words for a field that can be compared.
@@ -435,7 +436,7 @@ pub fn all_names() -> impl Iterator<Item = &'static str> {
 
 /// The directive that was probably meant.
 pub fn suggest(name: &str) -> Option<&'static str> {
-    nearest(name, all_names())
+    nearest(name, &mut all_names())
 }
 
 fn some(given: bool, text: impl FnOnce() -> String) -> Vec<String> {
@@ -457,7 +458,7 @@ fn set_type(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), Prob
         "forking" | "oneshot" | "dbus" | "notify-reload" => {
             return Err(Problem::unit(format!("Type={text} is refused: it comes with support for units")));
         }
-        _ => return Err(Problem::unknown("type", text, ["simple", "exec", "notify"].into_iter())),
+        _ => return Err(Problem::unknown("type", text, &mut ["simple", "exec", "notify"].into_iter())),
     };
     Ok(())
 }
@@ -578,7 +579,7 @@ fn show_architectures(spec: &Spec) -> Vec<String> {
 fn set_call_errno(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), Problem> {
     let number = names::error_number(text)
         .filter(|number| *number != 0)
-        .ok_or_else(|| Problem::unknown("error number", text, names::error_names()))?;
+        .ok_or_else(|| Problem::unknown("error number", text, &mut names::error_names()))?;
     spec.exec.system_call_errno = Some(number).filter(|number| *number != CallFilter::KILL);
     Ok(())
 }
@@ -624,8 +625,11 @@ fn show_health(spec: &Spec) -> Vec<String> {
 }
 
 fn set_stop_signals(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), Problem> {
-    let signals: Result<_, _> = text.split_ascii_whitespace().map(names::signal).collect();
-    spec.ours.stop_signals = signals?;
+    let mut signals = BTreeSet::new();
+    for word in text.split_ascii_whitespace() {
+        signals.insert(names::signal(word)?);
+    }
+    spec.ours.stop_signals = signals;
     Ok(())
 }
 
@@ -641,8 +645,10 @@ fn set_exit_map(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), 
         let killed = |name: &str| Signal::parse(name).map(|signal| 128 + signal.number() as u8);
         match (names::exit_status(from).or_else(|| killed(from)), names::exit_status(to)) {
             (Some(from), Some(to)) => map.insert(from, to),
-            (None, _) => return Err(Problem::unknown("exit status", from, super::spec::status::names())),
-            (_, None) => return Err(Problem::unknown("exit status", to, super::spec::status::names())),
+            (None, _) => {
+                return Err(Problem::unknown("exit status", from, &mut super::spec::status::names()));
+            }
+            (_, None) => return Err(Problem::unknown("exit status", to, &mut super::spec::status::names())),
         };
     }
     spec.ours.exit_status_map = map;
@@ -659,7 +665,6 @@ mod tests {
     use crate::unit::directive::variable;
     use crate::unit::page;
     use crate::unit::specifier::Unit;
-    use std::collections::BTreeSet;
 
     fn reading() -> Reading<'static> {
         Reading { unit: Unit { name: "t.service", path: "" }, problems: Vec::new() }

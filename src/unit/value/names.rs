@@ -498,8 +498,8 @@ mod tests {
             ("empty lifts it", &["~uname", "", "~sysinfo"], Some("~sysinfo"), 0),
             (
                 "each with its error",
-                &["~sysinfo:EILSEQ uname mkdir:0"],
-                Some("~mkdir:0 sysinfo:EILSEQ uname"),
+                &["~sysinfo:EILSEQ uname getcwd:0"],
+                Some("~getcwd:0 sysinfo:EILSEQ uname"),
                 0,
             ),
             ("or its death", &["~sysinfo:kill"], Some("~sysinfo:kill"), 0),

@@ -211,7 +211,7 @@ fn usage(message: impl Into<String>) -> Usage {
 }
 
 fn unknown(name: &str) -> Usage {
-    let meant = nearest(name, OPTIONS.iter().map(|option| option.long)).map(|name| format!("--{name}"));
+    let meant = nearest(name, &mut OPTIONS.iter().map(|option| option.long)).map(|name| format!("--{name}"));
     // Someone who knows the directive and not the flag.
     let directive = || {
         let plain = name.replace('-', "");

@@ -146,7 +146,7 @@ impl Problem {
     }
 
     /// A word that is none of `known`; suggests the nearest.
-    pub fn unknown<'a>(what: &str, word: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    pub fn unknown(what: &str, word: &str, known: &mut dyn Iterator<Item = &str>) -> Problem {
         let suggestion = super::nearest::nearest(word, known).map(str::to_owned);
         Problem { suggestion, ..Problem::value(format!("unknown {what} \"{}\"", shortened(word))) }
     }

@@ -124,7 +124,7 @@ impl Directive {
             }
             Access::Word(words) => match words.words.iter().position(|word| *word == value) {
                 Some(at) => (words.set)(spec, at),
-                None => return Err(Problem::unknown("word", value, words.words.iter().copied())),
+                None => return Err(Problem::unknown("word", value, &mut words.words.iter().copied())),
             },
             Access::Own(own) => (own.set)(spec, value, reading)?,
         }
@@ -144,10 +144,14 @@ impl Directive {
             Access::Exits(lens) => *lens(spec) = ExitSet::default(),
             Access::Name(lens) => *lens(spec) = None,
             Access::Commands(kind) => {
-                spec.service.commands.remove(kind);
+                spec.service.commands.entry(*kind).or_default().clear();
             }
             Access::Limit(limit) => {
-                spec.exec.limits.remove(limit);
+                // Built anew: taking one out of a tree is a lot of code for something so rare.
+                let old = std::mem::take(&mut spec.exec.limits);
+                old.into_iter().filter(|(l, _)| l != limit).for_each(|(l, pair)| {
+                    spec.exec.limits.insert(l, pair);
+                });
             }
             Access::Word(words) => (words.reset)(spec, &default),
             Access::Own(own) => match own.reset {

@@ -149,7 +149,7 @@ impl Loaded {
             return self.say(Mistake { origin, key: "", value, allowed: "" }, note, Severity::Note);
         }
         let names: Vec<String> = DIRECTIVES.iter().map(Directive::variable).collect();
-        let nearest = super::nearest::nearest(&name, names.iter().map(String::as_str));
+        let nearest = super::nearest::nearest(&name, &mut names.iter().map(String::as_str));
         let mut problem = Problem::value("no setting has this variable, which is ignored");
         problem.suggestion = nearest.map(str::to_owned);
         self.say(Mistake { origin, key: "", value, allowed: "" }, problem, Severity::Warning);
@@ -248,10 +248,12 @@ impl Loaded {
             _ => self.fatal(origin(self), "more than one ExecStart=, which only Type=oneshot may have"),
         }
         if self.spec.ours.sandbox == SandboxMode::Strict {
-            for complaint in &mut self.complaints {
-                let unprotected =
-                    matches!(table::find(&complaint.key).map(Found::verdict), Some(Verdict::Unprotected(_)));
-                if unprotected && complaint.severity == Severity::Warning {
+            let weaker = |c: &Complaint| match table::find(&c.key).map(Found::verdict) {
+                Some(Verdict::Unprotected(_)) => true,
+                _ => c.key == "SystemCallFilter" && c.value.contains('@'),
+            };
+            for complaint in self.complaints.iter_mut().filter(|c| c.severity == Severity::Warning) {
+                if weaker(complaint) {
                     complaint.severity = Severity::Error;
                 }
             }

@@ -145,9 +145,9 @@ fn a_mistake_in_a_file_is_a_warning_and_the_rest_counts() {
         "W 13 Type: unknown type \"magic\"",
         "W 14 CapabilityBoundingSet: unknown capability \"CAP_MAGIC\"",
         "W 15 RestartSecs: no such directive in [Service], ignored",
-        "W 16 PrivateTmp: it is not enforced yet",
-        "N 17 PrivateTmp: it is not enforced yet",
-        "N 18 ProtectHome: it is not enforced yet",
+        "W 16 PrivateTmp: not enforced yet",
+        "N 17 PrivateTmp: not enforced yet",
+        "N 18 ProtectHome: not enforced yet",
         "W 20 StandardInput: nothing acts on it yet",
         "N 24 WantedBy: it is for systemctl enable; this unit was named",
     ];
@@ -205,7 +205,7 @@ fn a_mistake_in_a_flag_or_a_variable_is_an_error_with_advice() {
         ("a group of system calls", ("SystemCallFilter", "@system-service"),
             "E -p SystemCallFilter=@system-service: groups of system calls such as @system-service come later; until then the list is not enforced".into()),
         ("what is not enforced is a warning", ("PrivateTmp", "yes"),
-            "W -p PrivateTmp=yes: it is not enforced yet".into()),
+            "W -p PrivateTmp=yes: not enforced yet".into()),
         ("other people's keys are none here", ("X-Foo", "1"), "E -p X-Foo=1: no such directive".into()),
     ];
     for (why, flag, expected) in table {
@@ -284,11 +284,13 @@ fn nothing_to_start_and_no_file_are_errors() {
 
 #[test]
 fn a_strict_sandbox_refuses_what_is_not_enforced() {
-    let file = "[Service]\nExecStart=/app\nPrivateTmp=yes\nProtectHome=no\nStandardInput=null\n[X-Tinysvc]\nSandbox=strict\n";
+    let file = "[Service]\nExecStart=/app\nPrivateTmp=yes\nProtectHome=no\nStandardInput=null\n\
+        SystemCallFilter=~@clock\n[X-Tinysvc]\nSandbox=strict\n";
     let expected = [
-        "E 3 PrivateTmp: it is not enforced yet",
-        "N 4 ProtectHome: it is not enforced yet",
+        "E 3 PrivateTmp: not enforced yet",
+        "N 4 ProtectHome: not enforced yet",
         "W 5 StandardInput: nothing acts on it yet",
+        "E 6 SystemCallFilter: groups of system calls such as @clock come later; until then it refuses nothing",
     ];
     assert_eq!(said(&load_all(Some(file), &[], &[], &[])), expected);
 }

@@ -13,6 +13,7 @@ pub mod complaint;
 pub mod directive;
 pub mod layers;
 pub mod nearest;
+mod own;
 pub mod page;
 pub mod spec;
 pub mod specifier;

@@ -12,9 +12,9 @@ fn verdict_text(verdict: Verdict) -> String {
         Verdict::Enforced => String::new(),
         Verdict::Emulated(how) => format!("Here: {how}."),
         Verdict::Ignored(why) => format!("Accepted and ignored: {why}."),
-        Verdict::Missing(why) => format!("Not done, with a warning: {why}."),
+        Verdict::Missing(why) => format!("A warning: {why}."),
         Verdict::Unprotected(why) => {
-            format!("Not enforced, with a warning (an error with Sandbox=strict): {why}.")
+            format!("A warning, or with Sandbox=strict an error: {why}.")
         }
     }
 }

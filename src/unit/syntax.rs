@@ -137,7 +137,7 @@ fn finish(parsed: &mut Parsed, place: &mut Place, number: usize, line: &[u8]) {
         if matches!(place, Place::Skipped) && !name.starts_with("X-") {
             let mut problem = Problem::value("unknown section, ignored with all that stands in it");
             problem.suggestion =
-                nearest(name, Section::ALL.iter().map(|s| s.name())).map(|name| format!("[{name}]"));
+                nearest(name, &mut Section::ALL.iter().map(|s| s.name())).map(|name| format!("[{name}]"));
             complain(problem);
         }
         return;

@@ -280,13 +280,18 @@ pub struct OursSpec {
 
 impl Default for OursSpec {
     fn default() -> Self {
+        // Inserted one by one: `BTreeSet::from` brings a sort, and this runs at every start.
+        let mut stop_signals = BTreeSet::new();
+        for signal in [Signal::INT, Signal::QUIT, Signal::TERM, Signal::realtime(3)] {
+            stop_signals.insert(signal);
+        }
         OursSpec {
             linger: Span::INFINITY,
             drain: Span::ZERO,
             health: Health::Default,
             sandbox: SandboxMode::BestEffort,
             signal_target: SignalTarget::Main,
-            stop_signals: BTreeSet::from([Signal::TERM, Signal::INT, Signal::QUIT, Signal::realtime(3)]),
+            stop_signals,
             exit_status_map: BTreeMap::new(),
         }
     }

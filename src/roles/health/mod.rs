@@ -193,7 +193,9 @@ impl Role {
     }
 
     fn timeout(&self) -> EpollTimeout {
-        let Some(at) = self.sweep_at else { return EpollTimeout::NONE };
+        // Without clients no deadline matters to anyone before the next one comes.
+        let at = self.sweep_at.filter(|_| !self.clients.is_empty() || self.paused.is_some());
+        let Some(at) = at else { return EpollTimeout::NONE };
         // Rounded up: a wake-up just before the deadline would be followed by another.
         let ms = at.saturating_duration_since(now()).as_millis().saturating_add(1);
         EpollTimeout::try_from(ms).unwrap_or(EpollTimeout::MAX)
@@ -411,6 +413,10 @@ fn tell(told: &mut Told, probe: Probe, checks: &[Check<'_>]) {
 impl Clients {
     fn new(max: usize) -> Clients {
         Clients { places: Vec::new(), free: Vec::new(), serial: 0, max }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
     }
 
     fn is_full(&self) -> bool {

@@ -88,6 +88,8 @@ impl Host {
         for (name, value) in spawn.environment {
             set(name, value.into());
         }
+        // It wins over what is set here, as with systemd.
+        environment.extend(spec.exec.environment.iter().cloned());
         let main = spawn.kind == ExecKind::Start;
         let state = self.signals.original();
         let foreground = main && self.foreground;

@@ -103,6 +103,9 @@ impl Engine {
 
     /// When the next [`Event::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Mono> {
+        if self.phase == Phase::Ended {
+            return None;
+        }
         self.services.iter().fold(self.deadline, |at, (role, service)| {
             let reopens = match role {
                 Role::OnDemand => service.limit_reopens(),
@@ -129,6 +132,10 @@ impl Engine {
 
     /// Takes one fact in and appends the orders that follow from it.
     pub fn step(&mut self, now: Mono, event: Event, actions: &mut Vec<Action>) {
+        // After the last order there is nobody left whom a fact could be about.
+        if self.phase == Phase::Ended {
+            return;
+        }
         self.dispatch(now, event, actions);
         self.follow(now, actions);
         self.announce(actions);

@@ -156,7 +156,7 @@ impl Rules {
         if self.exit.is_some() && !actions.is_empty() {
             return Err("something was ordered after the end".into());
         }
-        self.hear(now, event, before);
+        self.hear(event, before);
         for (at, action) in actions.iter().enumerate() {
             match action {
                 Action::Spawn(spawn) => {
@@ -187,11 +187,11 @@ impl Rules {
         }
         self.exited(event, before, engine, actions)?;
         self.ticked(now, event, before, engine, actions)?;
-        self.bounded_stop(now, phase)
+        self.bounded_stop(now, engine)
     }
 
     /// A message that changes deadlines.
-    fn hear(&mut self, now: u64, event: &Event, before: &Before) {
+    fn hear(&mut self, event: &Event, before: &Before) {
         let Event::Notify { unit, message, .. } = event else { return };
         let at = unit.0 as usize;
         if message.watchdog_interval.is_some() {
@@ -203,7 +203,7 @@ impl Rules {
         if let (Some(more), Some((_, Some(until)))) = (message.extend_timeout, &mut self.stop)
             && going
         {
-            *until = until.max(&mut now.saturating_add(0)).saturating_add(more.as_micros());
+            *until = until.saturating_add(more.as_micros());
         }
     }
 
@@ -384,12 +384,16 @@ impl Rules {
     }
 
     /// A stop ends within the sum of its deadlines.
-    fn bounded_stop(&mut self, now: u64, phase: Phase) -> Result<(), Broken> {
-        if phase < Phase::Draining {
+    fn bounded_stop(&mut self, now: u64, engine: &Engine) -> Result<(), Broken> {
+        if engine.phase() < Phase::Draining {
             return Ok(());
         }
         let Some((since, until)) = self.stop else {
-            self.stop = Some((now, self.patience().map(|patience| now.saturating_add(patience))));
+            // Who is on its way down already may have asked for more time.
+            let going = engine.services().filter(|(_, _, service)| !service.state().is_active());
+            let asked = going.filter_map(|(_, _, service)| service.next_deadline()).map(|at| at.0).max();
+            let until = self.patience().map(|patience| now.max(asked.unwrap_or(0)).saturating_add(patience));
+            self.stop = Some((now, until));
             return Ok(());
         };
         self.steps_since_stop += 1;

@@ -136,14 +136,17 @@ impl World {
             Signal::realtime(3),
             Signal::realtime(30),
         ];
-        let stop_at = self.moment();
+        let stop_at = if self.dice.chance(60) { self.dice.below(120_000_000) } else { self.moment() };
         self.later(stop_at, Happening::Asks(Signal::TERM));
         self.later(0, Happening::Wakes);
         if !self.without.has(without::SIGNALS) {
-            for _ in 0..self.dice.below(6) {
+            for _ in 0..self.dice.below(8) {
                 let at = self.moment();
                 let signal = self.dice.pick(Signal::HUP, &signals);
                 self.later(at, Happening::Asks(signal));
+            }
+            if self.dice.chance(2) {
+                self.yielded.insert(0, Event::Signal { signal: Signal::TERM });
             }
             if self.dice.chance(5) {
                 let at = self.moment();
@@ -210,7 +213,9 @@ impl World {
             let theirs = |process: &Process| asked.is_none_or(|unit| process.unit == unit);
             !self.processes.values().any(theirs)
         });
-        if self.empty.is_some() || !self.yielded.is_empty() {
+        let mut knocking = self.knocking.iter();
+        let heard = knocking.any(|unit| self.engine.wants_connections(Mono(self.now), *unit));
+        if self.empty.is_some() || !self.yielded.is_empty() || heard {
             self.later(0, Happening::Wakes);
         }
         Ok(true)
@@ -239,7 +244,17 @@ impl World {
         if steps > STEPS_MAX / 2 && !self.rules.stopping() {
             self.later(0, Happening::Asks(Signal::TERM));
         }
+        // Nor does whoever runs the container wait for ever for a stop without a deadline.
+        if steps > STEPS_MAX && steps.is_multiple_of(100) {
+            self.kill_everybody();
+        }
         Ok(true)
+    }
+
+    fn kill_everybody(&mut self) {
+        for pid in self.processes.keys().copied().collect::<Vec<_>>() {
+            self.later(0, Happening::Killed(pid));
+        }
     }
 
     /// Nothing will happen any more. That may be, but not before a stop, nor when a stop must come to an end, nor when
@@ -266,9 +281,7 @@ impl World {
             return Err("nobody is left, nothing is due, and the end does not come".into());
         }
         // Time-outs of infinity leave it to whoever runs the container.
-        for pid in self.processes.keys().copied().collect::<Vec<_>>() {
-            self.later(0, Happening::Killed(pid));
-        }
+        self.kill_everybody();
         Ok(true)
     }
 
@@ -486,7 +499,11 @@ impl World {
         // Commands end soon, as a rule; daemons may.
         let daemon = matches!(kind, None | Some(ExecKind::Start));
         if self.dice.chance(if daemon { 60 } else { 85 }) {
-            let at = if daemon { self.moment() } else { self.dice.below(200_000) };
+            let at = match daemon {
+                true if self.dice.chance(50) => self.dice.below(40_000_000),
+                true => self.moment(),
+                false => self.dice.below(200_000),
+            };
             let exit = self.exit();
             self.later(at, Happening::Ends(pid, exit));
         }

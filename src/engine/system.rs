@@ -169,7 +169,9 @@ impl Engine {
                 }
             }
             Event::Emptied { unit: None } => {
-                if self.phase == Phase::Sweeping {
+                // A process that was asked for since the host looked is somebody; it will look again.
+                let nobody = self.services.iter().all(|(_, s)| s.main().is_none() && s.control().is_none());
+                if self.phase == Phase::Sweeping && nobody {
                     self.phase = Phase::Ended;
                     self.deadline = None;
                     let status = self.status();

@@ -18,6 +18,8 @@ use std::fmt::Write as _;
 /// What happens and what is seen of it.
 type Step = (u64, Event, &'static str);
 
+type Units = Vec<(Role, Spec)>;
+
 const UNIT: UnitId = UnitId(0);
 
 fn words(actions: &[Action]) -> String {
@@ -72,7 +74,7 @@ fn tell(why: &str, spec: Spec, steps: &[Step]) -> Engine {
     tell_all(why, vec![(Role::Essential, spec)], steps)
 }
 
-fn tell_all(why: &str, units: Vec<(Role, Spec)>, steps: &[Step]) -> Engine {
+fn tell_all(why: &str, units: Units, steps: &[Step]) -> Engine {
     let mut engine = Engine::new(units);
     for (ms, event, expected) in steps {
         let mut actions = Vec::new();
@@ -1485,7 +1487,7 @@ fn a_role_serves_on_demand() {
         (8, killed(3, KILL), "| failed signal"),
         (9, knock(), "| failed signal @105.001"),
     ];
-    let table: [(&str, Vec<(Role, Spec)>, Vec<Step>, u64, bool); 7] = [
+    let table: [(&str, Units, Vec<Step>, u64, bool); 8] = [
         ("a role sleeps until someone knocks", units(Restart::No), up[..2].to_vec(), 1, true),
         ("while it runs nobody need watch its door", units(Restart::No), up.clone(), 5, false),
         (
@@ -1526,6 +1528,34 @@ fn a_role_serves_on_demand() {
             ]
             .concat(),
             24,
+            false,
+        ),
+        (
+            "a look that is older than what was asked for since is no end",
+            vec![
+                (
+                    Role::OnDemand,
+                    unit(|s| {
+                        s.kill.mode = KillMode::Process;
+                        lines(s, ExecKind::StopPost, 2);
+                    }),
+                ),
+                (Role::Essential, main()),
+            ],
+            [
+                up.clone(),
+                vec![
+                    (10, signal(TERM), "STOPPING=1 TERM>1 CONT>1 | running @100"),
+                    (11, exited(1, 0), "TERM>2 CONT>2 TERM>all | stop-sigterm @101"),
+                    (12, exited(2, 0), "stop-post#3 | stop-post @102"),
+                    (13, exited(3, 0), "stop-post.1#4 | stop-post @103"),
+                    (13, GONE, "| stop-post @103"),
+                    (14, exited(4, 0), "| dead @5011"),
+                    (15, GONE, "exit=0 | dead"),
+                ],
+            ]
+            .concat(),
+            14,
             false,
         ),
         (

@@ -77,7 +77,7 @@ pub struct Rules {
     runs: BTreeMap<Run, Known>,
     /// The window of the start limit of each unit: its beginning and the starts in it.
     windows: Vec<Option<(u64, u32)>>,
-    /// WATCHDOG_USEC= was heard of this unit, or EXTEND_TIMEOUT_USEC=: its deadlines are its own business.
+    /// WATCHDOG_USEC= was heard of this unit: whether it is watched is its own business.
     meddled: Vec<bool>,
     /// When a stop of the whole began, and when it must be over, if ever.
     stop: Option<(u64, Option<u64>)>,
@@ -163,7 +163,7 @@ impl Rules {
                     self.spawn(now, spawn.unit, spawn.run, spawn.kind, spawn.index, phase)?;
                 }
                 Action::Signal { unit, whom, signal } => self.signal(*unit, *whom, *signal)?,
-                Action::Announce(text) => self.announce(text)?,
+                Action::Announce(text) => self.announce(text, engine)?,
                 Action::Note(note) => {
                     if note.text.is_empty() || note.text.contains('\n') {
                         return Err(format!("a note that is no line: {:?}", note.text));
@@ -187,6 +187,7 @@ impl Rules {
         }
         self.exited(event, before, engine, actions)?;
         self.ticked(now, event, before, engine, actions)?;
+        self.signalled(event, before, engine)?;
         self.bounded_stop(now, engine)
     }
 
@@ -194,10 +195,10 @@ impl Rules {
     fn hear(&mut self, event: &Event, before: &Before) {
         let Event::Notify { unit, message, .. } = event else { return };
         let at = unit.0 as usize;
-        if message.watchdog_interval.is_some() {
-            if let Some(meddled) = self.meddled.get_mut(at) {
-                *meddled = true;
-            }
+        if message.watchdog_interval.is_some()
+            && let Some(meddled) = self.meddled.get_mut(at)
+        {
+            *meddled = true;
         }
         let going = before.looks.get(at).is_some_and(|look| !look.state.is_active());
         if let (Some(more), Some((_, Some(until)))) = (message.extend_timeout, &mut self.stop)
@@ -318,7 +319,12 @@ impl Rules {
         Ok(())
     }
 
-    fn announce(&mut self, text: &str) -> Result<(), Broken> {
+    /// Ready is said once, when everybody essential is up, and never after STOPPING=1, which is said once too.
+    fn announce(&mut self, text: &str, engine: &Engine) -> Result<(), Broken> {
+        let down = |role, state: State| role == Role::Essential && !state.is_active();
+        if text == "READY=1" && engine.services().any(|(_, role, service)| down(role, service.state())) {
+            return Err("ready is said while somebody is not up".into());
+        }
         match text {
             "READY=1" => self.ready += 1,
             "STOPPING=1" => self.stopping += 1,
@@ -379,6 +385,21 @@ impl Rules {
         }
         if due && !changed && after.deadline.is_some_and(|at| at.0 <= now) {
             return Err(format!("a deadline stays in the past: {:?}", after.deadline));
+        }
+        Ok(())
+    }
+
+    /// Once everything is being stopped a signal is passed on at most: it neither shortens nor lengthens anything.
+    fn signalled(&self, event: &Event, before: &Before, engine: &Engine) -> Result<(), Broken> {
+        if !matches!(event, Event::Signal { .. }) || before.phase < Phase::Stopping {
+            return Ok(());
+        }
+        let after = Before::of(engine);
+        if after.looks != before.looks || after.deadline != before.deadline || after.phase != before.phase {
+            return Err(format!(
+                "a signal during the stop moved it: {:?} to {:?}",
+                before.deadline, after.deadline
+            ));
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use without::Without;
 use world::World;
 
 /// Stories of one `make test`.
-const SEEDS: u64 = 5000;
+const SEEDS: u64 = 3000;
 /// Lines of a failing story that are printed.
 const LINES_MAX: usize = 120;
 

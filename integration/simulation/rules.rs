@@ -160,7 +160,7 @@ impl Rules {
         for (at, action) in actions.iter().enumerate() {
             match action {
                 Action::Spawn(spawn) => {
-                    self.spawn(now, spawn.unit, spawn.run, spawn.kind, spawn.index, phase)?;
+                    self.spawn(now, spawn.unit, spawn.run, spawn.kind, spawn.index, (before.phase, phase))?;
                 }
                 Action::Signal { unit, whom, signal } => self.signal(*unit, *whom, *signal)?,
                 Action::Announce(text) => self.announce(text, engine)?,
@@ -200,7 +200,7 @@ impl Rules {
         {
             *meddled = true;
         }
-        let going = before.looks.get(at).is_some_and(|look| !look.state.is_active());
+        let going = message.stopping || before.looks.get(at).is_some_and(|look| !look.state.is_active());
         if let (Some(more), Some((_, Some(until)))) = (message.extend_timeout, &mut self.stop)
             && going
         {
@@ -215,7 +215,7 @@ impl Rules {
         run: Run,
         kind: ExecKind,
         index: usize,
-        phase: Phase,
+        (before, phase): (Phase, Phase),
     ) -> Result<(), Broken> {
         // Run numbers never repeat; they even grow.
         if self.runs.last_key_value().is_some_and(|(last, _)| *last >= run) {
@@ -225,11 +225,12 @@ impl Rules {
         if spec.service.commands(kind).get(index).is_none() {
             return Err(format!("no line {index} of {}", kind.directive()));
         }
-        // Nothing starts once a stop of the whole has begun, but for the roles, until the sweep.
+        // Nothing starts once a stop of the whole has begun, but for the roles, until the sweep; one that starts in the
+        // very step that leads to it is swept away with the others.
         let starts = matches!(kind, ExecKind::StartPre | ExecKind::Start | ExecKind::StartPost);
         let too_late = match role {
             Role::Essential => phase >= Phase::Draining && starts || phase >= Phase::Sweeping,
-            Role::OnDemand => phase >= Phase::Sweeping && starts || phase == Phase::Ended,
+            Role::OnDemand => before >= Phase::Sweeping && starts || phase == Phase::Ended,
         };
         if too_late {
             return Err(format!("{} is started while {phase:?}", kind.directive()));

@@ -22,6 +22,7 @@ use super::notify::Message;
 use super::restart::StartLimit;
 use super::{Action, Level, Mono, Outcome, Run, Sender, SpawnFailure, State, UnitId, Whom, earlier};
 use crate::unit::spec::{ExecKind, Exit, NotifyAccess, Signal, SignalTarget, Span, Spec, Type, status};
+use std::collections::BTreeMap;
 
 /// Where the orders of one step are collected, and where run numbers come from.
 pub(super) struct Orders<'a> {
@@ -88,6 +89,10 @@ pub struct Service {
     status_text: String,
     status_errno: i32,
     started_once: bool,
+    /// When the last activation began, and how long it took to be up.
+    activated: Option<Mono>,
+    ready_after: Option<Span>,
+    restarts_by: BTreeMap<Outcome, u64>,
 }
 
 impl Service {
@@ -120,6 +125,9 @@ impl Service {
             status_text: String::new(),
             status_errno: 0,
             started_once: false,
+            activated: None,
+            ready_after: None,
+            restarts_by: BTreeMap::new(),
         }
     }
 
@@ -186,6 +194,21 @@ impl Service {
     /// Whether a start has ever been completed.
     pub fn started_once(&self) -> bool {
         self.started_once
+    }
+
+    /// When the last activation began.
+    pub fn activated(&self) -> Option<Mono> {
+        self.activated
+    }
+
+    /// How long the last activation took to be up.
+    pub fn ready_after(&self) -> Option<Span> {
+        self.ready_after
+    }
+
+    /// Automatic restarts since the beginning, by the result that made them necessary.
+    pub fn restarts_by_result(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        self.restarts_by.iter().map(|(result, n)| (*result, *n))
     }
 
     /// When it wants a tick.

@@ -1,2 +1,392 @@
-//! How does the kernel do it?
+//! How does the kernel do it? The loop of PID 1.
+//!
+//! One wake-up is one batch: collect the facts, put them in order (what our own actions yielded, readiness messages,
+//! ends of processes, the passing of time, signals and connections), step the engine for each, then perform the
+//! actions. What an action yields is a fact of the next batch; nothing is done from inside a reaction. Idle means asleep in
+//! epoll(7), without end if the engine has no deadline.
+//!
+//! A branch here chooses how, never whether. It trusts nobody's bytes: whatever comes from a process is parsed by `engine::notify`
+//! or is an ask of our own role, and is bounded. One thread.
+// Not `forbid`, which `sys` below could not lift.
+#![deny(unsafe_code)]
+
+mod calamity;
+pub mod facility;
+pub mod health;
+pub mod log;
+mod notify;
+mod perform;
+mod reap;
+pub mod signals;
+mod snapshot;
 pub mod sys;
+mod terminal;
+mod tree;
+
+use crate::engine::notify::Message;
+use crate::engine::{Action, Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};
+use crate::plan::{Facility, Plan, role};
+use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec};
+use ::log::{error, warn};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::time::{ClockId, clock_gettime};
+use notify::{NotifySocket, Upward};
+use reap::{Ended, Reaper};
+use signals::Signals;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The service that is supervised.
+const MAIN: UnitId = UnitId(0);
+/// The health role.
+const HEALTH: UnitId = UnitId(1);
+
+/// What a descriptor of the epoll set is, as its number there. Pidfds have no number of their own.
+const SIGNALS: u64 = 0;
+const NOTIFY: u64 = 1;
+const LISTENER: u64 = 2;
+const CHANNEL: u64 = 3;
+const PIDFD: u64 = 4;
+
+/// How many events one wait returns.
+const EVENTS_MAX: usize = 16;
+
+/// Everything that PID 1 holds.
+struct Host {
+    engine: Engine,
+    epoll: Epoll,
+    signals: Signals,
+    reaper: Reaper,
+    /// The environment that we were started with, less what was meant for us alone.
+    environment: Vec<(OsString, OsString)>,
+    facility: Facility,
+    /// The main command's plan, compiled once for all its restarts.
+    main_plan: Option<Plan>,
+    /// We were in the foreground of a terminal, which is the service's now.
+    foreground: bool,
+    is_pid1: bool,
+    notify: Option<NotifySocket>,
+    upward: Option<Upward>,
+    /// When whoever started us wants the next WATCHDOG=1, and how often.
+    upward_watchdog: Option<(Mono, Span)>,
+    probes: Option<Probes>,
+    started: Mono,
+    /// Facts that our own actions yielded, for the next batch.
+    yielded: Vec<Event>,
+    /// Something was left unread by the last turn.
+    more: bool,
+    /// Ends that were learned of while doing something else.
+    ended: Vec<Ended>,
+}
+
+/// The listener for the probes and the way to the role that answers them.
+struct Probes {
+    listener: OwnedFd,
+    /// The listener is in the epoll set.
+    watched: bool,
+    channel: Option<OwnedFd>,
+    /// Our own binary, held from the start: a file that is replaced later is another one.
+    image: OwnedFd,
+}
+
+/// Supervises one service until it has ended for good, and returns our own exit status.
+pub fn run(spec: Spec) -> u8 {
+    calamity::prepare();
+    match Host::new(spec) {
+        Ok(mut host) => host.run(),
+        Err((what, status)) => {
+            error!("{what}");
+            status
+        }
+    }
+}
+
+/// CLOCK_MONOTONIC now. The one place that reads a clock.
+fn now() -> Mono {
+    // It cannot fail for this clock, clock_gettime(2).
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map(std::time::Duration::from).unwrap_or_default();
+    Mono(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// A variable that whoever started us meant for us and not for the service.
+fn is_ours(name: &OsStr) -> bool {
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].iter().any(|ours| name == *ours)
+}
+
+/// The end of a start that lacks something without which there is no going on.
+fn cannot<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> (String, u8) {
+    move |e| (format!("cannot {what}: {e}"), exit_code::OSERR)
+}
+
+impl Host {
+    fn new(spec: Spec) -> Result<Host, (String, u8)> {
+        let signals = Signals::take_over().map_err(cannot("read signals (signalfd)"))?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(cannot("wait for events (epoll)"))?;
+        let readable = |number| EpollEvent::new(EpollFlags::EPOLLIN, number);
+        epoll.add(&signals, readable(SIGNALS)).map_err(cannot("wait for signals (epoll)"))?;
+
+        let is_pid1 = std::process::id() == 1;
+        if !is_pid1 && let Err(e) = nix::sys::prctl::set_child_subreaper(true) {
+            warn!("orphans will not be reaped: cannot become a subreaper: {e}");
+        }
+        let (ours, environment): (Vec<_>, Vec<_>) = std::env::vars_os().partition(|(name, _)| is_ours(name));
+        let ours: BTreeMap<_, _> = ours.into_iter().collect();
+        let upward = ours.get(OsStr::new("NOTIFY_SOCKET")).and_then(|address| match Upward::open(address) {
+            Ok(upward) => Some(upward),
+            Err(e) => {
+                warn!("NOTIFY_SOCKET={}: nobody will be told: {e}", address.display());
+                None
+            }
+        });
+        let notify = match spec.service.notify_access() {
+            NotifyAccess::None => None,
+            _ => {
+                let socket = NotifySocket::open().map_err(cannot("offer NOTIFY_SOCKET"))?;
+                epoll.add(&socket, readable(NOTIFY)).map_err(cannot("wait for readiness messages (epoll)"))?;
+                Some(socket)
+            }
+        };
+        let probes = Probes::open(&spec.ours.health, is_pid1 && upward.is_none())?;
+        let started = now();
+        let upward_watchdog = upward.as_ref().and_then(|_| upward_watchdog(&ours)).map(|span| (started, span));
+        let mut units = vec![(Role::Essential, spec)];
+        if probes.is_some() {
+            units.push((Role::OnDemand, role::health_spec()));
+        }
+        Ok(Host {
+            engine: Engine::new(units),
+            epoll,
+            signals,
+            reaper: Reaper::default(),
+            environment,
+            facility: facility::lazy(),
+            main_plan: None,
+            foreground: terminal::in_foreground(),
+            is_pid1,
+            notify,
+            upward,
+            upward_watchdog,
+            probes,
+            started,
+            yielded: Vec::new(),
+            more: false,
+            ended: Vec::new(),
+        })
+    }
+
+    fn run(&mut self) -> u8 {
+        let mut actions = Vec::new();
+        // The first turn needs no waiting: it has the boot to tell.
+        let mut facts = vec![Event::Boot];
+        loop {
+            let now = now();
+            for fact in facts.drain(..) {
+                self.engine.step(now, fact, &mut actions);
+            }
+            self.reap_orphans_for_free();
+            for action in actions.drain(..) {
+                if let Some(status) = self.perform(action) {
+                    return status;
+                }
+            }
+            self.watch_listener(now);
+            self.tell_watchdog(now);
+            self.check_empty();
+
+            let mut events = [EpollEvent::empty(); EVENTS_MAX];
+            let ready = match self.epoll.wait(&mut events, self.patience()) {
+                Ok(n) => events.get(..n).unwrap_or_default(),
+                Err(Errno::EINTR) => &[],
+                Err(e) => {
+                    // Nothing is known to cause this; going on blindly would be a busy loop.
+                    error!("cannot wait for events: {e}");
+                    return exit_code::OSERR;
+                }
+            };
+            self.collect(ready, &mut facts);
+        }
+    }
+
+    /// How long there is nothing to do.
+    fn patience(&self) -> EpollTimeout {
+        if self.more || !self.yielded.is_empty() || !self.ended.is_empty() {
+            return EpollTimeout::ZERO;
+        }
+        let deadline = earlier(self.engine.next_deadline(), self.upward_watchdog.map(|(at, _)| at));
+        let Some(at) = deadline else { return EpollTimeout::NONE };
+        // Rounded up: a wake-up just before the deadline would only be another wait.
+        let ms = at.since(now()).as_micros().div_ceil(1000);
+        EpollTimeout::try_from(i32::try_from(ms).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
+    }
+
+    /// The facts of one wake-up, in their order.
+    fn collect(&mut self, ready: &[EpollEvent], facts: &mut Vec<Event>) {
+        let is_ready = |number| ready.iter().any(|event| event.data() == number);
+        facts.append(&mut self.yielded);
+        let mut requests = Vec::new();
+        let (mut more, mut children) = (false, is_ready(PIDFD));
+        if is_ready(SIGNALS) {
+            more |= self.signals.drain(|received| match received.signal {
+                Signal::CHLD => children = true,
+                // Our own write to a pipe that nobody reads any more.
+                Signal::PIPE if received.own => {}
+                signal => requests.push(Event::Signal { signal }),
+            });
+        }
+        if children || self.engine.waiting_for_empty().is_some() {
+            more |= self.reap();
+        }
+        // After reaping, so that whatever an ended process has said is there, and before its end is told.
+        if is_ready(NOTIFY) || !self.ended.is_empty() {
+            more |= self.read_notify(facts);
+        }
+        facts.extend(self.ended.drain(..).map(|ended| Event::Exited { run: ended.run, exit: ended.exit }));
+        facts.push(Event::Tick);
+        if is_ready(CHANNEL) {
+            self.answer();
+        }
+        if is_ready(LISTENER) {
+            requests.push(Event::Connection { unit: HEALTH });
+        }
+        facts.append(&mut requests);
+        self.more = more;
+    }
+
+    fn reap(&mut self) -> bool {
+        // Only someone who runs us from a shell can be waiting for us to stop along.
+        if self.foreground && !self.is_pid1 {
+            let mut stopped = Vec::new();
+            let more = self.reaper.collect(&mut self.ended, Some(&mut |run| stopped.push(run)));
+            for run in stopped {
+                if let Some(pid) = self.reaper.pid(run) {
+                    terminal::stop_with(pid);
+                }
+            }
+            more
+        } else {
+            self.reaper.collect(&mut self.ended, None)
+        }
+    }
+
+    fn read_notify(&mut self, facts: &mut Vec<Event>) -> bool {
+        let Some(socket) = &self.notify else { return false };
+        socket.drain(|pid, bytes| {
+            let Some(message) = Message::parse(bytes) else { return };
+            // The one whose end we have just learned of is still its sender.
+            let (unit, from) = match self.reaper.owner(pid) {
+                Some((run, unit)) => (unit, Sender::Run(run)),
+                // Below PID 1 everything that is no role of ours belongs to the one service.
+                None => (MAIN, Sender::Other),
+            };
+            facts.push(Event::Notify { unit, from, message });
+        })
+    }
+
+    /// Turns to free reaping where orphans keep coming, unless it matters now who is left.
+    fn reap_orphans_for_free(&mut self) {
+        if self.engine.waiting_for_empty().is_some() || self.foreground && !self.is_pid1 {
+            self.reaper.attend(&mut self.ended);
+        } else {
+            let epoll = &self.epoll;
+            self.reaper.relax(&mut self.ended, |fd| {
+                Ok(epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, PIDFD))?)
+            });
+        }
+    }
+
+    fn check_empty(&mut self) {
+        let Some(unit) = self.engine.waiting_for_empty() else { return };
+        if self.is_empty(unit) {
+            self.yielded.push(Event::Emptied { unit });
+        }
+    }
+
+    fn answer(&mut self) {
+        let Some(channel) = self.probes.as_ref().and_then(|p| p.channel.as_ref()) else { return };
+        let answered = health::answer(channel.as_fd(), |nonce| {
+            snapshot::take(nonce, now(), self.started, &self.engine, &self.reaper)
+        });
+        if !matches!(answered, Ok(health::Answer::Sent | health::Answer::Nothing | health::Answer::Dropped))
+            && let Some(probes) = &mut self.probes
+        {
+            // Its process ends or has ended, and that is news of its own.
+            probes.channel = None;
+        }
+    }
+
+    /// Watches the listener exactly while the engine wants to hear of connections.
+    fn watch_listener(&mut self, now: Mono) {
+        let Some(probes) = &mut self.probes else { return };
+        let wanted = self.engine.wants_connections(now, HEALTH);
+        if wanted == probes.watched {
+            return;
+        }
+        let done = if wanted {
+            self.epoll.add(&probes.listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
+        } else {
+            self.epoll.delete(&probes.listener)
+        };
+        match done {
+            Ok(()) => probes.watched = wanted,
+            Err(e) => warn!("probes are not answered: {e}"),
+        }
+    }
+
+    fn tell_watchdog(&mut self, now: Mono) {
+        if let Some((at, interval)) = &mut self.upward_watchdog
+            && now >= *at
+        {
+            *at = now.after(*interval).unwrap_or(now);
+            self.announce("WATCHDOG=1");
+        }
+    }
+
+    fn announce(&self, assignments: &str) {
+        if let Some(Err(e)) = self.upward.as_ref().map(|upward| upward.tell(assignments)) {
+            warn!("NOTIFY_SOCKET: cannot send {assignments}: {e}");
+        }
+    }
+
+    fn note(&self, note: &Note) {
+        let unit = note.unit.and_then(|unit| self.engine.service(unit)).map(|s| s.spec().name.as_str());
+        log::note(note, unit);
+    }
+
+    fn warn(&self, unit: UnitId, level: Level, text: String) {
+        self.note(&Note { level, unit: Some(unit), text, state: None, result: None, exit: None });
+    }
+}
+
+/// Half of `$WATCHDOG_USEC`, if it is meant for us: sd_watchdog_enabled(3).
+fn upward_watchdog(ours: &BTreeMap<OsString, OsString>) -> Option<Span> {
+    let number = |name: &str| ours.get(OsStr::new(name))?.to_str()?.parse::<u64>().ok();
+    let for_us = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    number("WATCHDOG_USEC").filter(|us| for_us && *us > 0).map(|us| Span::from_micros((us / 2).max(1000)))
+}
+
+impl Probes {
+    /// Listens, as far as that is wanted: an address that was asked for must work, the default one may not.
+    fn open(health: &Health, by_default: bool) -> Result<Option<Probes>, (String, u8)> {
+        let (address, asked) = match health {
+            Health::Off => return Ok(None),
+            Health::Default if !by_default => return Ok(None),
+            Health::Default => (Health::DEFAULT, false),
+            Health::On(address) => (*address, true),
+        };
+        let image = std::fs::File::open("/proc/self/exe").map(OwnedFd::from);
+        let opened = match (health::listen(address), image) {
+            (Ok(listener), Ok(image)) => {
+                return Ok(Some(Probes { listener, watched: false, channel: None, image }));
+            }
+            (Err(e), _) => format!("cannot answer probes at {address}: {e}"),
+            (_, Err(e)) => format!("cannot answer probes: cannot open our own binary, /proc/self/exe: {e}"),
+        };
+        if asked {
+            return Err((opened, exit_code::OSERR));
+        }
+        warn!("{opened} (Health=off silences this)");
+        Ok(None)
+    }
+}

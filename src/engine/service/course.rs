@@ -31,6 +31,7 @@ impl Service {
         }
         self.limit_hit = false;
         self.result = Outcome::Success;
+        (self.activated, self.ready_after) = (Some(now), None);
         (self.main_exit, self.control_exit, self.spawn_failure) = (None, None, None);
         (self.stop_asked, self.stop_signal, self.watchdog_override) = (false, None, None);
         (self.last_start, self.reload_wanted, self.said) = (false, false, None);
@@ -71,6 +72,7 @@ impl Service {
             if !matches!(self.state, State::Reload | State::ReloadNotify) {
                 self.note_state(out, Level::Info, State::Running, "started".into());
                 self.started_once = true;
+                self.ready_after = self.activated.map(|at| now.since(at));
                 self.active_since = now;
             }
             match self.said {
@@ -214,6 +216,7 @@ impl Service {
                 self.enter(now, end, None);
             }
             Verdict::Again(rule) => {
+                *self.restarts_by.entry(self.result).or_default() += 1;
                 let n = self.restarts.saturating_add(1);
                 let wait = restart::delay(&self.spec.service, n);
                 let text = format!("{ended}; restart {n} in {wait}: {rule}");

@@ -1,0 +1,223 @@
+//! Actions into system calls.
+#![forbid(unsafe_code)]
+
+use super::sys::process::kill;
+use super::{HEALTH, Host, health, tree};
+use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, UnitId, Whom};
+use crate::launch;
+use crate::plan::{self, Plan, PlanError, role};
+use crate::unit::spec::{ExecKind, NotifyAccess, Signal};
+use ::log::warn;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use nix::errno::Errno;
+use std::os::fd::AsFd;
+
+/// How often the tree is walked to freeze what keeps appearing, before what is known is killed all the same.
+const FREEZES_MAX: u32 = 16;
+
+impl Host {
+    /// Carries one action out. Returns a status when it is the end.
+    pub(super) fn perform(&mut self, action: Action) -> Option<u8> {
+        match action {
+            Action::Spawn(spawn) => {
+                let run = spawn.run;
+                let fact = match self.spawn(spawn) {
+                    Ok(()) => Event::Spawned { run },
+                    Err(failure) => Event::SpawnFailed { run, failure },
+                };
+                self.yielded.push(fact);
+            }
+            Action::Signal { unit, whom, signal } => self.signal(unit, whom, signal),
+            Action::Announce(assignments) => self.announce(&assignments),
+            Action::Note(note) => self.note(&note),
+            Action::Exit { status } => return Some(status),
+        }
+        None
+    }
+
+    fn spawn(&mut self, spawn: Spawn) -> Result<(), SpawnFailure> {
+        let main = spawn.kind == ExecKind::Start && spawn.unit != HEALTH;
+        let (unit, run, index) = (spawn.unit, spawn.run, spawn.index);
+        let directive = spawn.kind.directive();
+        let plan = if unit == HEALTH {
+            self.plan_role()?
+        } else {
+            match self.main_plan.take().filter(|_| main) {
+                Some(plan) => plan,
+                None => self.compile(spawn)?,
+            }
+        };
+        // A child may end before anyone could open its pidfd.
+        self.reaper.attend(&mut self.ended);
+        let spawned = launch::spawn(&plan);
+        let program = plan.argv.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+        if main {
+            self.main_plan = Some(plan);
+        }
+        match spawned {
+            Ok(pid) => {
+                self.reaper.born(run, unit, pid);
+                Ok(())
+            }
+            Err(failure) => {
+                let (what, errno) = match failure {
+                    SpawnFailure::Resources { errno } => ("make a process for", errno),
+                    SpawnFailure::Setup { errno, .. } => ("execute", errno),
+                };
+                let e = Errno::from_raw(errno).desc();
+                let why = match failure {
+                    SpawnFailure::Setup { status, .. } => plan::status_words(status),
+                    SpawnFailure::Resources { .. } => None,
+                };
+                let list = if index > 0 { format!("{directive}[{index}]") } else { directive.to_owned() };
+                let text = match why {
+                    Some(step) => format!("cannot {step} for {program} ({list}): {}", e),
+                    None => format!("cannot {what} {program} ({list}): {}", e),
+                };
+                self.warn(unit, Level::Error, text);
+                Err(failure)
+            }
+        }
+    }
+
+    fn compile(&mut self, spawn: Spawn) -> Result<Plan, SpawnFailure> {
+        let gone = SpawnFailure::Resources { errno: libc::ENOENT };
+        let service = self.engine.service(spawn.unit).ok_or(gone)?;
+        let spec = service.spec();
+        let command = spec.service.commands(spawn.kind).get(spawn.index).ok_or(gone)?;
+        let mut environment = self.environment.clone();
+        let mut set = |name: &str, value: OsString| environment.push((name.into(), value));
+        if let Some(socket) = self.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None) {
+            set("NOTIFY_SOCKET", socket.address().to_owned());
+        }
+        if spec.service.watchdog.as_micros() > 0 {
+            set("WATCHDOG_USEC", spec.service.watchdog.as_micros().to_string().into());
+        }
+        if let Some(pid) = spawn.main.and_then(|run| self.reaper.pid(run)) {
+            set("MAINPID", pid.to_string().into());
+        }
+        for (name, value) in spawn.environment {
+            set(name, value.into());
+        }
+        let main = spawn.kind == ExecKind::Start;
+        let state = self.signals.original();
+        let compiled =
+            plan::compile(spec, command, &environment, &self.facility, state, main && self.foreground);
+        match compiled {
+            Ok(compiled) => {
+                if main {
+                    for holding in compiled.holdings.iter().filter_map(plan::Holding::degraded) {
+                        self.warn(spawn.unit, Level::Warn, holding);
+                    }
+                }
+                Ok(compiled.plan)
+            }
+            Err(PlanError { status, message }) => {
+                self.warn(spawn.unit, Level::Error, message);
+                Err(SpawnFailure::Setup { status, errno: 0 })
+            }
+        }
+    }
+
+    fn plan_role(&mut self) -> Result<Plan, SpawnFailure> {
+        let resources = |e: Errno| SpawnFailure::Resources { errno: e as i32 };
+        let Some(probes) = &mut self.probes else {
+            return Err(SpawnFailure::Resources { errno: libc::ENOENT });
+        };
+        let (ours, theirs) = health::channel().map_err(resources)?;
+        let readable = nix::sys::epoll::EpollEvent::new(nix::sys::epoll::EpollFlags::EPOLLIN, super::CHANNEL);
+        self.epoll.add(&ours, readable).map_err(resources)?;
+        probes.channel = Some(ours);
+        Ok(role::health_plan(probes.image.as_fd(), probes.listener.as_fd(), theirs, &self.facility))
+    }
+
+    fn signal(&mut self, unit: UnitId, whom: Whom, signal: Signal) {
+        let sent = match whom {
+            Whom::Process(run) => self.reaper.signal(run, signal),
+            Whom::Group(run) => match self.reaper.pid(run) {
+                Some(pid) => kill(-pid, signal.number()),
+                None => Ok(()),
+            },
+            Whom::Rest { main, control } => {
+                if self.reaper.nobody() {
+                    return;
+                }
+                let spared = [main, control].into_iter().flatten().filter_map(|run| self.reaper.pid(run));
+                let spared = spared.collect();
+                self.signal_tree(unit, &spared, signal)
+            }
+            Whom::Everything => {
+                if self.reaper.nobody() {
+                    return;
+                }
+                // As PID 1 this is everything in the namespace, at once: nobody can fork out of it.
+                if self.is_pid1 { kill(-1, signal.number()) } else { self.signal_below(&BTreeSet::new(), &BTreeSet::new(), signal) }
+            }
+        };
+        match sent {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(e) => self.warn(unit, Level::Warn, format!("cannot send {signal}: {}", e.desc())),
+        }
+    }
+
+    /// Signals every process of a unit but those spared. The one service's are all below us that are no role's.
+    fn signal_tree(&self, unit: UnitId, spared: &BTreeSet<i32>, signal: Signal) -> Result<(), Errno> {
+        let roles = if unit == HEALTH { BTreeSet::new() } else { self.reaper.pids_of(HEALTH).collect() };
+        let sent = self.signal_below(&roles, spared, signal);
+        if sent.is_err() && self.is_pid1 && spared.is_empty() {
+            // Without /proc nobody can be told apart. The role that dies of it comes back with the next probe.
+            return kill(-1, signal.number());
+        }
+        sent
+    }
+
+    fn signal_below(&self, except: &BTreeSet<i32>, spared: &BTreeSet<i32>, signal: Signal) -> Result<(), Errno> {
+        let us = std::process::id() as i32;
+        let each = |pids: &BTreeSet<i32>, signal: Signal| {
+            for pid in pids.iter().filter(|pid| !spared.contains(pid)) {
+                // One that has ended meanwhile, or is another user's below a subreaper without privilege.
+                let _not_signalled = kill(*pid, signal.number());
+            }
+        };
+        let mut known = tree::descendants(us, except)?;
+        if signal == Signal::KILL {
+            // Whatever is frozen forks no more. When nothing new has appeared, all of it is.
+            for _ in 0..FREEZES_MAX {
+                each(&known, Signal::STOP);
+                let next = tree::descendants(us, except)?;
+                let settled = next.is_subset(&known);
+                known = next;
+                if settled {
+                    break;
+                }
+            }
+        }
+        each(&known, signal);
+        Ok(())
+    }
+
+    /// Whether nothing is left of a unit, or below us at all.
+    pub(super) fn is_empty(&mut self, unit: Option<UnitId>) -> bool {
+        if self.reaper.nobody() {
+            return true;
+        }
+        let roles: BTreeSet<i32> = self.reaper.pids_of(HEALTH).collect();
+        match unit {
+            None => false,
+            Some(HEALTH) => roles.is_empty(),
+            Some(_) if roles.is_empty() => false,
+            Some(_) => match tree::descendants(std::process::id() as i32, &roles) {
+                Ok(left) => left.is_empty(),
+                Err(e) => {
+                    warn!("cannot tell who is left, ending our own roles first: /proc: {e}");
+                    for pid in roles {
+                        // It has ended already, then.
+                        let _ended = kill(pid, Signal::KILL.number());
+                    }
+                    false
+                }
+            },
+        }
+    }
+}

@@ -200,27 +200,24 @@ impl Engine {
 
     /// A signal to PID 1: a stop, a reload, or one to be passed on.
     fn signal(&mut self, now: Mono, signal: Signal, actions: &mut Vec<Action>) {
-        let mut asked = false;
-        let mut heard = false;
-        let mut out = Orders { actions, last_run: &mut self.last_run };
-        for (role, service) in &mut self.services {
-            if *role != Role::Essential {
-                continue;
-            }
-            if service.spec().ours.stop_signals.contains(&signal) {
-                asked = true;
-            } else if signal == Signal::HUP && !service.spec().service.commands(ExecKind::Reload).is_empty() {
-                heard |= service.reload(now, &mut out);
-            } else {
-                heard |= service.forward(signal, &mut out);
-            }
-        }
-        if asked {
+        // One unit's word for a stop is the whole's; nobody else is told what it used to mean to them.
+        if self.essential().any(|service| service.spec().ours.stop_signals.contains(&signal)) {
             // SIGTERM and the runtimes' SIGRTMIN+3 mean "stop" and nothing else; KillSignal= says it to the
             // service. Any other one may have a meaning of its own to it.
             let plain = [Signal::TERM, Signal::realtime(3)].contains(&signal);
-            self.stop(now, signal, (!plain).then_some(signal), actions);
-        } else if !heard {
+            return self.stop(now, signal, (!plain).then_some(signal), actions);
+        }
+        let mut heard = false;
+        let mut out = Orders { actions, last_run: &mut self.last_run };
+        for (_, service) in self.services.iter_mut().filter(|(role, _)| *role == Role::Essential) {
+            let reloads = !service.spec().service.commands(ExecKind::Reload).is_empty();
+            heard |= if signal == Signal::HUP && reloads {
+                service.reload(now, &mut out)
+            } else {
+                service.forward(signal, &mut out)
+            };
+        }
+        if !heard {
             self.note(actions, Level::Info, format!("{signal} not passed on: nobody is there to take it"));
         }
     }

@@ -1455,6 +1455,31 @@ fn the_whole_stops_once() {
 }
 
 #[test]
+fn one_unit_may_ask_for_the_stop_of_all() {
+    let spec = |change: fn(&mut Spec)| {
+        unit(move |s| {
+            s.kill.mode = KillMode::Process;
+            change(s);
+        })
+    };
+    let units = vec![
+        (Role::Essential, spec(|s| lines(s, ExecKind::Reload, 1))),
+        (Role::Essential, spec(|s| s.ours.stop_signals.extend([Signal::HUP, Signal::USR1]))),
+    ];
+    let steps: Vec<Step> = vec![
+        (0, BOOT, "start#1 start#2 | start"),
+        (0, spawned(1), "| running"),
+        (0, spawned(2), "READY=1 | running"),
+        (1, signal(Signal::USR2), "USR2>1 USR2>2 | running"),
+        (2, signal(Signal::HUP), "STOPPING=1 HUP>1 CONT>1 HUP>2 CONT>2 | stop-sigterm @92"),
+        (3, signal(Signal::USR1), "USR1>1 USR1>2 | stop-sigterm @92"),
+        (4, exited(1, 0), "| dead @92"),
+        (5, exited(2, 0), "TERM>all | dead @5005"),
+    ];
+    tell_all("SIGHUP means stop to one, so it means reload to nobody", units, &steps);
+}
+
+#[test]
 fn a_role_serves_on_demand() {
     let role = |restart: Restart| {
         unit(move |s| {

@@ -225,11 +225,14 @@ impl Rules {
         if spec.service.commands(kind).get(index).is_none() {
             return Err(format!("no line {index} of {}", kind.directive()));
         }
-        // Nothing starts once a stop of the whole has begun, but for the roles, until the sweep; one that starts in the
-        // very step that leads to it is swept away with the others.
+        // Nothing starts once a stop of the whole has begun, but for the roles, until the sweep. What starts in the very
+        // step in which everything comes to its end by itself is swept away with it.
         let starts = matches!(kind, ExecKind::StartPre | ExecKind::Start | ExecKind::StartPost);
         let too_late = match role {
-            Role::Essential => phase >= Phase::Draining && starts || phase >= Phase::Sweeping,
+            Role::Essential => {
+                let asked = before >= Phase::Draining || matches!(phase, Phase::Draining | Phase::Stopping);
+                asked && starts || before >= Phase::Sweeping
+            }
             Role::OnDemand => before >= Phase::Sweeping && starts || phase == Phase::Ended,
         };
         if too_late {

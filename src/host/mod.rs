@@ -144,13 +144,16 @@ impl Host {
             NotifyAccess::None => None,
             _ => {
                 let socket = NotifySocket::open().map_err(cannot("offer NOTIFY_SOCKET"))?;
-                epoll.add(&socket, readable(NOTIFY)).map_err(cannot("wait for readiness messages (epoll)"))?;
+                epoll
+                    .add(&socket, readable(NOTIFY))
+                    .map_err(cannot("wait for readiness messages (epoll)"))?;
                 Some(socket)
             }
         };
         let probes = Probes::open(&spec.ours.health, is_pid1 && upward.is_none())?;
         let started = now();
-        let upward_watchdog = upward.as_ref().and_then(|_| upward_watchdog(&ours)).map(|span| (started, span));
+        let upward_watchdog =
+            upward.as_ref().and_then(|_| upward_watchdog(&ours)).map(|span| (started, span));
         let mut units = vec![(Role::Essential, spec)];
         if probes.is_some() {
             units.push((Role::OnDemand, role::health_spec()));
@@ -290,9 +293,8 @@ impl Host {
             self.reaper.attend(&mut self.ended);
         } else {
             let epoll = &self.epoll;
-            self.reaper.relax(&mut self.ended, |fd| {
-                Ok(epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, PIDFD))?)
-            });
+            self.reaper
+                .relax(&mut self.ended, |fd| Ok(epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, PIDFD))?));
         }
     }
 

@@ -8,9 +8,9 @@ use crate::launch;
 use crate::plan::{self, Plan, PlanError, role};
 use crate::unit::spec::{ExecKind, NotifyAccess, Signal};
 use ::log::warn;
+use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use nix::errno::Errno;
 use std::os::fd::AsFd;
 
 /// How often the tree is walked to freeze what keeps appearing, before what is known is killed all the same.
@@ -88,7 +88,9 @@ impl Host {
         let command = spec.service.commands(spawn.kind).get(spawn.index).ok_or(gone)?;
         let mut environment = self.environment.clone();
         let mut set = |name: &str, value: OsString| environment.push((name.into(), value));
-        if let Some(socket) = self.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None) {
+        if let Some(socket) =
+            self.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None)
+        {
             set("NOTIFY_SOCKET", socket.address().to_owned());
         }
         if spec.service.watchdog.as_micros() > 0 {
@@ -152,7 +154,11 @@ impl Host {
                     return;
                 }
                 // As PID 1 this is everything in the namespace, at once: nobody can fork out of it.
-                if self.is_pid1 { kill(-1, signal.number()) } else { self.signal_below(&BTreeSet::new(), &BTreeSet::new(), signal) }
+                if self.is_pid1 {
+                    kill(-1, signal.number())
+                } else {
+                    self.signal_below(&BTreeSet::new(), &BTreeSet::new(), signal)
+                }
             }
         };
         match sent {
@@ -172,7 +178,12 @@ impl Host {
         sent
     }
 
-    fn signal_below(&self, except: &BTreeSet<i32>, spared: &BTreeSet<i32>, signal: Signal) -> Result<(), Errno> {
+    fn signal_below(
+        &self,
+        except: &BTreeSet<i32>,
+        spared: &BTreeSet<i32>,
+        signal: Signal,
+    ) -> Result<(), Errno> {
         let us = std::process::id() as i32;
         let each = |pids: &BTreeSet<i32>, signal: Signal| {
             for pid in pids.iter().filter(|pid| !spared.contains(pid)) {

@@ -7,6 +7,7 @@
 pub mod credentials;
 pub mod descriptor;
 pub mod exec;
+pub mod memory;
 pub mod process;
 pub mod resource;
 pub mod seccomp;

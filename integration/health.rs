@@ -18,12 +18,31 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tinysvc::engine::service::State;
 use tinysvc::host::health::{Answer, answer, channel, listen};
 use tinysvc::roles::health::{CONNECTIONS_MAX, main, main_on_stdio};
 use tinysvc::wire::{Component, Phase, Snapshot};
 
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+const STATES: [State; 15] = [
+    State::Dead,
+    State::StartPre,
+    State::Start,
+    State::StartPost,
+    State::Running,
+    State::Reload,
+    State::Stop,
+    State::StopWatchdog,
+    State::StopSigterm,
+    State::StopSigkill,
+    State::StopPost,
+    State::FinalSigterm,
+    State::FinalSigkill,
+    State::Failed,
+    State::AutoRestart,
+];
 
 fn snapshot() -> Snapshot {
     let component = |name: &str| Component {
@@ -213,7 +232,15 @@ fn a_probe_is_answered_in_the_api_servers_format() {
     for (why, target, status, body) in table {
         assert_eq!(world.get(target), (status, body.into()), "{why}");
     }
-    assert!(world.get("/metrics").1.contains("tinysvc_orphans_reaped_total 1\n"));
+    let metrics = world.get("/metrics").1;
+    assert!(metrics.contains("tinysvc_orphans_reaped_total 1\n"));
+    // Every state of the engine has its sample.
+    for state in STATES {
+        let value = u8::from(state == State::Running);
+        let sample = format!("tinysvc_unit_state{{unit=\"web.service\",state=\"{state}\"}} {value}\n");
+        assert!(metrics.contains(&sample), "{sample}");
+    }
+    assert_eq!(metrics.matches("tinysvc_unit_state{unit=\"web.service\"").count(), STATES.len());
     assert_eq!(world.get("/nothing").0, 404);
 }
 
@@ -301,6 +328,32 @@ fn one_connection_may_ask_again_and_ahead() {
     client.read_to_string(&mut answers).unwrap();
     let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
     assert_eq!(statuses, [["200", "404", "200"].repeat(100), vec!["200"]].concat());
+}
+
+#[test]
+fn answers_beyond_the_socket_buffer_arrive_whole() {
+    const COUNT: usize = 150;
+    let world = World::new();
+    world.pid1.set(|s| {
+        let component = s.snapshot.components[0].clone();
+        let named = |n| Component { name: format!("{n}.service"), ..component.clone() };
+        s.snapshot.components = (0..250).map(named).collect();
+    });
+    let mut client = world.connect();
+    setsockopt(&client, sockopt::RcvBuf, &65_536).unwrap();
+    client.write_all("GET /readyz?format=json HTTP/1.1\r\n\r\n".repeat(COUNT).as_bytes()).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).unwrap();
+    // More than the kernel takes at once: the largest of net.ipv4.tcp_wmem.
+    assert!(answers.len() > 4 << 20, "{}", answers.len());
+    let bodies: Vec<&str> = answers.split("HTTP/1.1 200 OK\r\n").skip(1).collect();
+    assert_eq!(bodies.len(), COUNT);
+    for body in bodies {
+        let (head, body) = body.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+        assert!(body.ends_with("}]}\n"));
+    }
 }
 
 #[test]

@@ -293,6 +293,25 @@ fn is_root() -> bool {
     root
 }
 
+/// Whether a child can become any user: root outside of a user namespace, or in one that has many.
+fn can_become_anybody() -> bool {
+    let facility = facility();
+    let all = facility.has_uid(65_534) && facility.has_gid(65_534) && !facility.forbids_groups();
+    if !all {
+        eprintln!("skipped: this user namespace has one user only");
+    }
+    all && is_root() && has(7)
+}
+
+/// Whether no_new_privs is still off, so that a test can see it go on.
+fn may_gain_privileges() -> bool {
+    let off = nix::sys::prctl::get_no_new_privs() == Ok(false);
+    if !off {
+        eprintln!("skipped: no_new_privs is on already");
+    }
+    off
+}
+
 /// Whether this process has a capability, by number.
 fn has(capability: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -467,7 +486,7 @@ fn system_call_architectures_leaves_our_own() {
 
 #[test]
 fn an_identity_is_taken_on_whole() {
-    if !is_root() || !has(7) {
+    if !can_become_anybody() {
         return;
     }
     let ids = [
@@ -522,7 +541,7 @@ fn an_identity_is_taken_on_whole() {
 
 #[test]
 fn capabilities_are_what_the_recorded_systemd_has() {
-    if !is_root() || !has(SETPCAP) {
+    if !can_become_anybody() || !has(SETPCAP) || !may_gain_privileges() {
         return;
     }
     let sets = [
@@ -602,7 +621,7 @@ fn capabilities_are_what_the_recorded_systemd_has() {
 
 #[test]
 fn a_filter_implies_no_new_privs_only_without_cap_sys_admin() {
-    if !is_root() || !has(SYS_ADMIN) || !has(SETPCAP) {
+    if !can_become_anybody() || !has(SYS_ADMIN) || !has(SETPCAP) || !may_gain_privileges() {
         return;
     }
     let filter = |exec: &mut ExecSpec| exec.restrict_address_families = families(false, &[libc::AF_UNIX]);
@@ -636,8 +655,6 @@ fn with_less<T: Send>(capabilities: u64, uid: Option<u32>, act: impl FnOnce() ->
                 credentials::set_groups(&[]).unwrap();
                 credentials::set_gid(uid).unwrap();
                 credentials::set_uid(uid).unwrap();
-                // As for a process that had this user from its execution on: /proc/self is its own.
-                nix::sys::prctl::set_dumpable(true).unwrap();
             } else {
                 let mut sets = credentials::capabilities().unwrap();
                 sets.effective &= capabilities;
@@ -656,7 +673,7 @@ const DOCKER: u64 = 0xa804_25fb;
 
 #[test]
 fn in_a_default_container_a_user_and_a_filter_go_together() {
-    if !is_root() || !has(7) {
+    if !can_become_anybody() {
         return;
     }
     let both = |exec: &mut ExecSpec| {
@@ -670,7 +687,7 @@ fn in_a_default_container_a_user_and_a_filter_go_together() {
 
 #[test]
 fn an_ordinary_user_gets_what_can_be_had_and_hears_of_the_rest() {
-    if !is_root() || !has(7) {
+    if !can_become_anybody() {
         return;
     }
     with_less(0, Some(65_534), || {
@@ -679,7 +696,6 @@ fn an_ordinary_user_gets_what_can_be_had_and_hears_of_the_rest() {
             exec.restrict_address_families = families(false, &[libc::AF_UNIX]);
             exec.capability_bounding_set = Some(0);
             exec.umask = Some(0o77);
-            exec.oom_score_adjust = Some(500);
         };
         let compiled =
             compiled(wish, &["status:Uid", "status:NoNewPrivs", "status:Umask", "socket:2:1:0"]).unwrap();
@@ -691,7 +707,6 @@ fn an_ordinary_user_gets_what_can_be_had_and_hears_of_the_rest() {
         assert_eq!(
             held,
             [
-                "OOMScoreAdjust: kernel",
                 "UMask: kernel",
                 "User: credentials",
                 "RestrictAddressFamilies: seccomp",
@@ -714,13 +729,10 @@ fn an_ordinary_user_gets_what_can_be_had_and_hears_of_the_rest() {
 }
 
 #[test]
-fn a_change_of_user_in_the_child_leaves_our_own_proc_entries_readable() {
-    if !is_root() || !has(7) {
-        return;
+fn a_change_of_user_in_the_child_leaves_our_own_proc_entries_as_they_were() {
+    if can_become_anybody() {
+        assert_eq!(under(|_| {}, &["dumpable"]), ["true true"]);
     }
-    assert_eq!(nix::sys::prctl::get_dumpable(), Ok(true));
-    assert_eq!(under(|exec| exec.user = Some("games".into()), &["status:Uid"]), ["5 5 5 5"]);
-    assert_eq!(nix::sys::prctl::get_dumpable(), Ok(true));
 }
 
 #[test]
@@ -829,4 +841,30 @@ fn a_role_has_no_file_no_socket_and_no_process() {
     } else {
         eprintln!("skipped: there is no Landlock here");
     }
+}
+
+#[test]
+fn a_role_can_serve() {
+    use std::io::Write;
+    if !is_static(attack()) {
+        return eprintln!(
+            "skipped: needs a static program: cargo test --target x86_64-unknown-linux-musl --test sandbox"
+        );
+    }
+    let image = File::open(attack()).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer)
+    });
+    let argv = attempt(&["serve:5"]).argv;
+    let (end, output) = run(role_plan(image.as_raw_fd(), argv, vec![(listener.as_raw_fd(), 5)], &facility()));
+    drop(listener);
+    assert!(exited(0)(&end.unwrap()), "{output}");
+    assert_eq!(output, "serve:5=ok\n");
+    assert!(client.join().unwrap().unwrap().ends_with("\r\n\r\nserved"));
 }

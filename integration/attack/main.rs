@@ -69,6 +69,18 @@ fn make(name: &str, words: &[&str], numbers: &[i64]) -> String {
             Ok(tty) => (nix::unistd::tcgetpgrp(tty) == Ok(nix::unistd::getpgrp())).to_string(),
             Err(e) => errno(&e),
         },
+        "serve" => serve(argument(0) as i32),
+        // Whether our own memory may still be looked at after a child of ours has changed its user.
+        "dumpable" => {
+            let plan = tinysvc::plan::Plan {
+                programs: vec![c"/bin/true".to_owned()],
+                argv: vec![c"true".to_owned()],
+                identity: Some(tinysvc::plan::Identity { groups: None, gid: None, uid: Some(65_534) }),
+                ..tinysvc::plan::Plan::default()
+            };
+            let spawned = tinysvc::launch::spawn_shielded(&plan);
+            format!("{} {:?}", spawned.is_ok(), nix::sys::prctl::get_dumpable().unwrap())
+        }
         "spawn" => spawn(words[0], &words[1..].join(":")),
         "pid" => std::process::id().to_string(),
         "group" => nix::unistd::getpgrp().to_string(),
@@ -77,6 +89,28 @@ fn make(name: &str, words: &[&str], numbers: &[i64]) -> String {
             .map_or_else(|e| format!("{e:?}"), |_| "ok".to_owned()),
         _ => "what?".to_owned(),
     }
+}
+
+/// No attack: answers one request on an inherited listener, as the health role would.
+fn serve(listener: i32) -> String {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the test passes a listener under this number, and nobody else here uses it.
+    let listener = unsafe { std::net::TcpListener::from_raw_fd(listener) };
+    // What the role does besides: it wakes up for SIGTERM, reads a limit, and waits for several things at once.
+    let (wake, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGTERM, writer).unwrap();
+    nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+    let epoll = nix::sys::epoll::Epoll::new(nix::sys::epoll::EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+    epoll.add(&wake, nix::sys::epoll::EpollEvent::new(nix::sys::epoll::EpollFlags::EPOLLIN, 0)).unwrap();
+    signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
+    let mut events = [nix::sys::epoll::EpollEvent::empty()];
+    epoll.wait(&mut events, nix::sys::epoll::EpollTimeout::NONE).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener.set_nonblocking(false).unwrap();
+    let server = tiny_http::Server::from_listener(listener, None).unwrap();
+    let answered =
+        server.recv().and_then(|request| request.respond(tiny_http::Response::from_string("served")));
+    answered.map_or_else(|e| errno(&e), |()| "ok".to_owned())
 }
 
 /// Makes an attempt in a child that is started as tinysvc starts one.

@@ -45,7 +45,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
             return 0;
         }
         Err(message) => {
-            let _ = write!(std::io::stderr(), "tinysvc health: {message}\n{USAGE}");
+            complain(&format!("{message}\n{USAGE}"));
             return 1;
         }
     };
@@ -56,10 +56,15 @@ pub fn main(args: Vec<OsString>) -> u8 {
             1
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "tinysvc health: {error}");
+            complain(&format!("{error}\n"));
             1
         }
     }
+}
+
+/// In one piece: standard error has no buffer, and others may write there.
+fn complain(message: &str) {
+    let _ = std::io::stderr().write_all(format!("tinysvc health: {message}").as_bytes());
 }
 
 /// What is to be asked.

@@ -103,6 +103,9 @@ impl Engine {
 
     /// When the next [`Event::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Mono> {
+        if self.phase == Phase::Ended {
+            return None;
+        }
         self.services.iter().fold(self.deadline, |at, (role, service)| {
             let reopens = match role {
                 Role::OnDemand => service.limit_reopens(),
@@ -129,6 +132,10 @@ impl Engine {
 
     /// Takes one fact in and appends the orders that follow from it.
     pub fn step(&mut self, now: Mono, event: Event, actions: &mut Vec<Action>) {
+        // After the last order there is nobody left whom a fact could be about.
+        if self.phase == Phase::Ended {
+            return;
+        }
         self.dispatch(now, event, actions);
         self.follow(now, actions);
         self.announce(actions);
@@ -162,7 +169,9 @@ impl Engine {
                 }
             }
             Event::Emptied { unit: None } => {
-                if self.phase == Phase::Sweeping {
+                // A process that was asked for since the host looked is somebody; it will look again.
+                let nobody = self.services.iter().all(|(_, s)| s.main().is_none() && s.control().is_none());
+                if self.phase == Phase::Sweeping && nobody {
                     self.phase = Phase::Ended;
                     self.deadline = None;
                     let status = self.status();
@@ -191,27 +200,24 @@ impl Engine {
 
     /// A signal to PID 1: a stop, a reload, or one to be passed on.
     fn signal(&mut self, now: Mono, signal: Signal, actions: &mut Vec<Action>) {
-        let mut asked = false;
-        let mut heard = false;
-        let mut out = Orders { actions, last_run: &mut self.last_run };
-        for (role, service) in &mut self.services {
-            if *role != Role::Essential {
-                continue;
-            }
-            if service.spec().ours.stop_signals.contains(&signal) {
-                asked = true;
-            } else if signal == Signal::HUP && !service.spec().service.commands(ExecKind::Reload).is_empty() {
-                heard |= service.reload(now, &mut out);
-            } else {
-                heard |= service.forward(signal, &mut out);
-            }
-        }
-        if asked {
+        // One unit's word for a stop is the whole's; nobody else is told what it used to mean to them.
+        if self.essential().any(|service| service.spec().ours.stop_signals.contains(&signal)) {
             // SIGTERM and the runtimes' SIGRTMIN+3 mean "stop" and nothing else; KillSignal= says it to the
             // service. Any other one may have a meaning of its own to it.
             let plain = [Signal::TERM, Signal::realtime(3)].contains(&signal);
-            self.stop(now, signal, (!plain).then_some(signal), actions);
-        } else if !heard {
+            return self.stop(now, signal, (!plain).then_some(signal), actions);
+        }
+        let mut heard = false;
+        let mut out = Orders { actions, last_run: &mut self.last_run };
+        for (_, service) in self.services.iter_mut().filter(|(role, _)| *role == Role::Essential) {
+            let reloads = !service.spec().service.commands(ExecKind::Reload).is_empty();
+            heard |= if signal == Signal::HUP && reloads {
+                service.reload(now, &mut out)
+            } else {
+                service.forward(signal, &mut out)
+            };
+        }
+        if !heard {
             self.note(actions, Level::Info, format!("{signal} not passed on: nobody is there to take it"));
         }
     }

@@ -18,6 +18,8 @@ use std::fmt::Write as _;
 /// What happens and what is seen of it.
 type Step = (u64, Event, &'static str);
 
+type Units = Vec<(Role, Spec)>;
+
 const UNIT: UnitId = UnitId(0);
 
 fn words(actions: &[Action]) -> String {
@@ -72,7 +74,7 @@ fn tell(why: &str, spec: Spec, steps: &[Step]) -> Engine {
     tell_all(why, vec![(Role::Essential, spec)], steps)
 }
 
-fn tell_all(why: &str, units: Vec<(Role, Spec)>, steps: &[Step]) -> Engine {
+fn tell_all(why: &str, units: Units, steps: &[Step]) -> Engine {
     let mut engine = Engine::new(units);
     for (ms, event, expected) in steps {
         let mut actions = Vec::new();
@@ -1453,6 +1455,31 @@ fn the_whole_stops_once() {
 }
 
 #[test]
+fn one_unit_may_ask_for_the_stop_of_all() {
+    let spec = |change: fn(&mut Spec)| {
+        unit(move |s| {
+            s.kill.mode = KillMode::Process;
+            change(s);
+        })
+    };
+    let units = vec![
+        (Role::Essential, spec(|s| lines(s, ExecKind::Reload, 1))),
+        (Role::Essential, spec(|s| s.ours.stop_signals.extend([Signal::HUP, Signal::USR1]))),
+    ];
+    let steps: Vec<Step> = vec![
+        (0, BOOT, "start#1 start#2 | start"),
+        (0, spawned(1), "| running"),
+        (0, spawned(2), "READY=1 | running"),
+        (1, signal(Signal::USR2), "USR2>1 USR2>2 | running"),
+        (2, signal(Signal::HUP), "STOPPING=1 HUP>1 CONT>1 HUP>2 CONT>2 | stop-sigterm @92"),
+        (3, signal(Signal::USR1), "USR1>1 USR1>2 | stop-sigterm @92"),
+        (4, exited(1, 0), "| dead @92"),
+        (5, exited(2, 0), "TERM>all | dead @5005"),
+    ];
+    tell_all("SIGHUP means stop to one, so it means reload to nobody", units, &steps);
+}
+
+#[test]
 fn a_role_serves_on_demand() {
     let role = |restart: Restart| {
         unit(move |s| {
@@ -1485,7 +1512,7 @@ fn a_role_serves_on_demand() {
         (8, killed(3, KILL), "| failed signal"),
         (9, knock(), "| failed signal @105.001"),
     ];
-    let table: [(&str, Vec<(Role, Spec)>, Vec<Step>, u64, bool); 7] = [
+    let table: [(&str, Units, Vec<Step>, u64, bool); 8] = [
         ("a role sleeps until someone knocks", units(Restart::No), up[..2].to_vec(), 1, true),
         ("while it runs nobody need watch its door", units(Restart::No), up.clone(), 5, false),
         (
@@ -1526,6 +1553,34 @@ fn a_role_serves_on_demand() {
             ]
             .concat(),
             24,
+            false,
+        ),
+        (
+            "a look that is older than what was asked for since is no end",
+            vec![
+                (
+                    Role::OnDemand,
+                    unit(|s| {
+                        s.kill.mode = KillMode::Process;
+                        lines(s, ExecKind::StopPost, 2);
+                    }),
+                ),
+                (Role::Essential, main()),
+            ],
+            [
+                up.clone(),
+                vec![
+                    (10, signal(TERM), "STOPPING=1 TERM>1 CONT>1 | running @100"),
+                    (11, exited(1, 0), "TERM>2 CONT>2 TERM>all | stop-sigterm @101"),
+                    (12, exited(2, 0), "stop-post#3 | stop-post @102"),
+                    (13, exited(3, 0), "stop-post.1#4 | stop-post @103"),
+                    (13, GONE, "| stop-post @103"),
+                    (14, exited(4, 0), "| dead @5011"),
+                    (15, GONE, "exit=0 | dead"),
+                ],
+            ]
+            .concat(),
+            14,
             false,
         ),
         (

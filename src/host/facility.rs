@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::sys::{credentials, resource, seccomp};
-use crate::plan::facility::{CapabilitySets, Facility, Ids, Probe};
+use crate::plan::facility::{CapabilitySets, Facility, Ids, NamespaceFile, Probe};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{getegid, geteuid, getgroups};
@@ -41,6 +41,14 @@ impl Probe for Kernel {
             bounding: mask(credentials::in_bounding_set),
             ambient: mask(credentials::in_ambient_set),
         }
+    }
+
+    fn namespace(&self, file: NamespaceFile) -> Option<String> {
+        text(match file {
+            NamespaceFile::UidMap => "/proc/self/uid_map",
+            NamespaceFile::GidMap => "/proc/self/gid_map",
+            NamespaceFile::Setgroups => "/proc/self/setgroups",
+        })
     }
 
     fn no_new_privileges(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::engine::{Level, Note};
 use log::{LevelFilter, Log, Metadata, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::write;
+use std::ffi::{CStr, OsString};
 use std::fmt::{self, Write as _};
 use std::io;
 use std::sync::OnceLock;
@@ -20,8 +21,9 @@ const LINE_LEN_MAX: usize = 4096;
 const NOTE: &str = "note";
 
 /// How lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
+    #[default]
     /// `tinysvc: web.service: main process ended, …`
     Text,
     /// One JSON object a line.
@@ -45,6 +47,26 @@ pub fn init(level: Level, format: Format) {
     if log::set_logger(logger).is_ok() {
         log::set_max_level(logger.level);
     }
+}
+
+/// The words by which a role is told how to log, read by [`init_role`].
+pub fn words_for_role() -> [&'static CStr; 2] {
+    let level = match log::max_level() {
+        LevelFilter::Off | LevelFilter::Error => c"error",
+        LevelFilter::Warn => c"warn",
+        LevelFilter::Info => c"info",
+        LevelFilter::Debug | LevelFilter::Trace => c"debug",
+    };
+    let json = LOGGER.get().is_some_and(|logger| logger.format == Format::Json);
+    [level, if json { c"json" } else { c"text" }]
+}
+
+/// Sets the log of a role up as PID 1's is.
+pub fn init_role(words: &[OsString]) {
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w == word);
+    let levels = [("error", Level::Error), ("info", Level::Info), ("debug", Level::Debug)];
+    let level = levels.into_iter().find(|(word, _)| is(0, word)).map_or(Level::Warn, |(_, level)| level);
+    init(level, if is(1, "json") { Format::Json } else { Format::Text });
 }
 
 /// Writes what the engine decided. `unit` is the unit's name, `pid` that of the process spoken of.

@@ -24,9 +24,10 @@ mod terminal;
 mod tree;
 
 use crate::engine::notify::Message;
-use crate::engine::{Action, Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};
-use crate::plan::{Facility, Plan, role};
-use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec};
+use crate::engine::{Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};
+use crate::plan::Plan;
+use crate::plan::facility::Facility;
+use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec, Type};
 use ::log::{error, warn};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -36,10 +37,14 @@ use reap::{Ended, Reaper};
 use signals::Signals;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 /// The service that is supervised.
 const MAIN: UnitId = UnitId(0);
+/// What our own binary is called when it is to be the health role.
+pub const HEALTH_ROLE: &str = "tinysvc-health";
 /// The health role.
 const HEALTH: UnitId = UnitId(1);
 
@@ -92,9 +97,11 @@ struct Probes {
 }
 
 /// Supervises one service until it has ended for good, and returns our own exit status.
-pub fn run(spec: Spec) -> u8 {
+///
+/// `environment` is ours, `called` the name that we were called by, which may lead to our binary.
+pub fn run(spec: Spec, environment: Vec<(OsString, OsString)>, called: &OsStr) -> u8 {
     calamity::prepare();
-    match Host::new(spec) {
+    match Host::new(spec, environment, called) {
         Ok(mut host) => host.run(),
         Err((what, status)) => {
             error!("{what}");
@@ -121,7 +128,7 @@ fn cannot<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> (String, u8
 }
 
 impl Host {
-    fn new(spec: Spec) -> Result<Host, (String, u8)> {
+    fn new(spec: Spec, environment: Vec<(OsString, OsString)>, called: &OsStr) -> Result<Host, (String, u8)> {
         let signals = Signals::take_over().map_err(cannot("read signals (signalfd)"))?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(cannot("wait for events (epoll)"))?;
         let readable = |number| EpollEvent::new(EpollFlags::EPOLLIN, number);
@@ -131,7 +138,8 @@ impl Host {
         if !is_pid1 && let Err(e) = nix::sys::prctl::set_child_subreaper(true) {
             warn!("orphans will not be reaped: cannot become a subreaper: {e}");
         }
-        let (ours, environment): (Vec<_>, Vec<_>) = std::env::vars_os().partition(|(name, _)| is_ours(name));
+        let (ours, environment): (Vec<_>, Vec<_>) =
+            environment.into_iter().partition(|(name, _)| is_ours(name));
         let ours: BTreeMap<_, _> = ours.into_iter().collect();
         let upward = ours.get(OsStr::new("NOTIFY_SOCKET")).and_then(|address| match Upward::open(address) {
             Ok(upward) => Some(upward),
@@ -150,13 +158,13 @@ impl Host {
                 Some(socket)
             }
         };
-        let probes = Probes::open(&spec.ours.health, is_pid1 && upward.is_none())?;
+        let probes = Probes::open(&spec.ours.health, is_pid1 && upward.is_none(), called)?;
         let started = now();
         let upward_watchdog =
             upward.as_ref().and_then(|_| upward_watchdog(&ours)).map(|span| (started, span));
         let mut units = vec![(Role::Essential, spec)];
         if probes.is_some() {
-            units.push((Role::OnDemand, role::health_spec()));
+            units.push((Role::OnDemand, health_unit()));
         }
         Ok(Host {
             engine: Engine::new(units),
@@ -164,7 +172,7 @@ impl Host {
             signals,
             reaper: Reaper::default(),
             environment,
-            facility: facility::lazy(),
+            facility: facility::facility(),
             main_plan: None,
             foreground: terminal::in_foreground(),
             is_pid1,
@@ -361,6 +369,16 @@ impl Host {
     }
 }
 
+/// The health role as a unit: no restart, since the next probe starts it, and a start limit that a crash loop cannot
+/// outrun.
+fn health_unit() -> Spec {
+    let mut spec = Spec::new(format!("{HEALTH_ROLE}.service"));
+    spec.service.kind = Type::Exec;
+    spec.service.start_limit_burst = 20;
+    spec.service.timeout_stop = Span::from_secs(2);
+    spec
+}
+
 /// Half of `$WATCHDOG_USEC`, if it is meant for us: sd_watchdog_enabled(3).
 fn upward_watchdog(ours: &BTreeMap<OsString, OsString>) -> Option<Span> {
     let number = |name: &str| ours.get(OsStr::new(name))?.to_str()?.parse::<u64>().ok();
@@ -370,20 +388,22 @@ fn upward_watchdog(ours: &BTreeMap<OsString, OsString>) -> Option<Span> {
 
 impl Probes {
     /// Listens, as far as that is wanted: an address that was asked for must work, the default one may not.
-    fn open(health: &Health, by_default: bool) -> Result<Option<Probes>, (String, u8)> {
+    fn open(health: &Health, by_default: bool, called: &OsStr) -> Result<Option<Probes>, (String, u8)> {
         let (address, asked) = match health {
             Health::Off => return Ok(None),
             Health::Default if !by_default => return Ok(None),
             Health::Default => (Health::DEFAULT, false),
             Health::On(address) => (*address, true),
         };
-        let image = std::fs::File::open("/proc/self/exe").map(OwnedFd::from);
+        // Without /proc the name that we were called by is as good, if it is a path.
+        let image = File::open("/proc/self/exe")
+            .or_else(|e| if called.as_bytes().contains(&b'/') { File::open(called) } else { Err(e) });
         let opened = match (health::listen(address), image) {
             (Ok(listener), Ok(image)) => {
-                return Ok(Some(Probes { listener, watched: false, channel: None, image }));
+                return Ok(Some(Probes { listener, watched: false, channel: None, image: image.into() }));
             }
             (Err(e), _) => format!("cannot answer probes at {address}: {e}"),
-            (_, Err(e)) => format!("cannot answer probes: cannot open our own binary, /proc/self/exe: {e}"),
+            (_, Err(e)) => format!("cannot answer probes: cannot open our own binary: /proc/self/exe: {e}"),
         };
         if asked {
             return Err((opened, exit_code::OSERR));

@@ -2,16 +2,16 @@
 #![forbid(unsafe_code)]
 
 use super::sys::process::kill;
-use super::{HEALTH, Host, health, tree};
+use super::{HEALTH, Host, health, log, tree};
 use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, UnitId, Whom};
 use crate::launch;
-use crate::plan::{self, Plan, PlanError, role};
-use crate::unit::spec::{ExecKind, NotifyAccess, Signal};
+use crate::plan::{self, Enforcement, Plan, PlanError};
+use crate::unit::spec::{ExecKind, NotifyAccess, Signal, status};
 use ::log::warn;
 use nix::errno::Errno;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// How often the tree is walked to freeze what keeps appearing, before what is known is killed all the same.
 const FREEZES_MAX: u32 = 16;
@@ -37,11 +37,14 @@ impl Host {
     }
 
     fn spawn(&mut self, spawn: Spawn) -> Result<(), SpawnFailure> {
-        let main = spawn.kind == ExecKind::Start && spawn.unit != HEALTH;
-        let (unit, run, index) = (spawn.unit, spawn.run, spawn.index);
-        let directive = spawn.kind.directive();
+        let (unit, run, kind) = (spawn.unit, spawn.run, spawn.kind);
+        let main = unit != HEALTH && kind == ExecKind::Start;
+        // The role's end of its channel, which is to be open until the role is there.
+        let mut _channel = None;
         let plan = if unit == HEALTH {
-            self.plan_role()?
+            let (plan, channel) = self.plan_role()?;
+            _channel = Some(channel);
+            plan
         } else {
             match self.main_plan.take().filter(|_| main) {
                 Some(plan) => plan,
@@ -51,34 +54,17 @@ impl Host {
         // A child may end before anyone could open its pidfd.
         self.reaper.attend(&mut self.ended);
         let spawned = launch::spawn(&plan);
-        let program = plan.argv.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+        if let Ok(pid) = spawned {
+            self.reaper.born(run, unit, pid);
+        }
+        if let Err(failure) = spawned {
+            let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
+            self.warn(unit, Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
+        }
         if main {
             self.main_plan = Some(plan);
         }
-        match spawned {
-            Ok(pid) => {
-                self.reaper.born(run, unit, pid);
-                Ok(())
-            }
-            Err(failure) => {
-                let (what, errno) = match failure {
-                    SpawnFailure::Resources { errno } => ("make a process for", errno),
-                    SpawnFailure::Setup { errno, .. } => ("execute", errno),
-                };
-                let e = Errno::from_raw(errno).desc();
-                let why = match failure {
-                    SpawnFailure::Setup { status, .. } => plan::status_words(status),
-                    SpawnFailure::Resources { .. } => None,
-                };
-                let list = if index > 0 { format!("{directive}[{index}]") } else { directive.to_owned() };
-                let text = match why {
-                    Some(step) => format!("cannot {step} for {program} ({list}): {}", e),
-                    None => format!("cannot {what} {program} ({list}): {}", e),
-                };
-                self.warn(unit, Level::Error, text);
-                Err(failure)
-            }
-        }
+        spawned.map(drop)
     }
 
     fn compile(&mut self, spawn: Spawn) -> Result<Plan, SpawnFailure> {
@@ -102,15 +88,20 @@ impl Host {
         for (name, value) in spawn.environment {
             set(name, value.into());
         }
+        // It wins over what is set here, as with systemd.
+        environment.extend(spec.exec.environment.iter().cloned());
         let main = spawn.kind == ExecKind::Start;
         let state = self.signals.original();
-        let compiled =
-            plan::compile(spec, command, &environment, &self.facility, state, main && self.foreground);
-        match compiled {
+        let foreground = main && self.foreground;
+        match plan::compile(spec, command, &environment, &self.facility, state, foreground) {
             Ok(compiled) => {
-                if main {
-                    for holding in compiled.holdings.iter().filter_map(plan::Holding::degraded) {
-                        self.warn(spawn.unit, Level::Warn, holding);
+                for holding in compiled.holdings.iter().filter(|_| main) {
+                    if let Enforcement::Degraded(how) = &holding.by {
+                        self.warn(
+                            spawn.unit,
+                            Level::Warn,
+                            format!("{}= is degraded: {how}", holding.directive),
+                        );
                     }
                 }
                 Ok(compiled.plan)
@@ -122,7 +113,7 @@ impl Host {
         }
     }
 
-    fn plan_role(&mut self) -> Result<Plan, SpawnFailure> {
+    fn plan_role(&mut self) -> Result<(Plan, OwnedFd), SpawnFailure> {
         let resources = |e: Errno| SpawnFailure::Resources { errno: e as i32 };
         let Some(probes) = &mut self.probes else {
             return Err(SpawnFailure::Resources { errno: libc::ENOENT });
@@ -131,7 +122,10 @@ impl Host {
         let readable = nix::sys::epoll::EpollEvent::new(nix::sys::epoll::EpollFlags::EPOLLIN, super::CHANNEL);
         self.epoll.add(&ours, readable).map_err(resources)?;
         probes.channel = Some(ours);
-        Ok(role::health_plan(probes.image.as_fd(), probes.listener.as_fd(), theirs, &self.facility))
+        let mut argv = vec![CString::from(c"tinysvc-health")];
+        argv.extend(log::words_for_role().map(CString::from));
+        let descriptors = vec![(probes.listener.as_raw_fd(), 0), (theirs.as_raw_fd(), 1)];
+        Ok((plan::role_plan(probes.image.as_raw_fd(), argv, descriptors, &self.facility), theirs))
     }
 
     fn signal(&mut self, unit: UnitId, whom: Whom, signal: Signal) {
@@ -141,13 +135,15 @@ impl Host {
                 Some(pid) => kill(-pid, signal.number()),
                 None => Ok(()),
             },
+            // A role can start no process, so its own is all there is of it.
+            Whom::Rest { .. } if unit == HEALTH => return,
             Whom::Rest { main, control } => {
                 if self.reaper.nobody() {
                     return;
                 }
                 let spared = [main, control].into_iter().flatten().filter_map(|run| self.reaper.pid(run));
                 let spared = spared.collect();
-                self.signal_tree(unit, &spared, signal)
+                self.signal_service(&spared, signal)
             }
             Whom::Everything => {
                 if self.reaper.nobody() {
@@ -167,9 +163,9 @@ impl Host {
         }
     }
 
-    /// Signals every process of a unit but those spared. The one service's are all below us that are no role's.
-    fn signal_tree(&self, unit: UnitId, spared: &BTreeSet<i32>, signal: Signal) -> Result<(), Errno> {
-        let roles = if unit == HEALTH { BTreeSet::new() } else { self.reaper.pids_of(HEALTH).collect() };
+    /// Signals every process of the one service but those spared: all below us that are no role's.
+    fn signal_service(&self, spared: &BTreeSet<i32>, signal: Signal) -> Result<(), Errno> {
+        let roles = self.reaper.pids_of(HEALTH).collect();
         let sent = self.signal_below(&roles, spared, signal);
         if sent.is_err() && self.is_pid1 && spared.is_empty() {
             // Without /proc nobody can be told apart. The role that dies of it comes back with the next probe.
@@ -230,5 +226,35 @@ impl Host {
                 }
             },
         }
+    }
+}
+
+/// What failed, in words: the step and the errno's own.
+fn words(failure: SpawnFailure) -> String {
+    let (step, errno) = match failure {
+        SpawnFailure::Resources { errno } => ("make a process", errno),
+        SpawnFailure::Setup { status, errno } => (step(status), errno),
+    };
+    format!("cannot {step}: {}", Errno::from_raw(errno).desc())
+}
+
+/// The step that fails with this exit status, and the directive behind it.
+const fn step(exit: u8) -> &'static str {
+    match exit {
+        status::CHDIR => "change the working directory (WorkingDirectory=)",
+        status::NICE => "set the priority (Nice=)",
+        status::FDS => "pass the descriptors on",
+        status::LIMITS => "set a resource limit (Limit*=)",
+        status::OOM_ADJUST => "set the OOM score (OOMScoreAdjust=)",
+        status::SIGNAL_MASK => "restore the signals",
+        status::SECUREBITS => "set the secure bits (SecureBits=)",
+        status::GROUP => "set the groups (Group=, SupplementaryGroups=)",
+        status::USER => "set the user (User=)",
+        status::CAPABILITIES => "set the capabilities (CapabilityBoundingSet=, AmbientCapabilities=)",
+        status::SETSID => "make a session or process group",
+        status::NO_NEW_PRIVILEGES => "give up new privileges (NoNewPrivileges=)",
+        status::SECCOMP => "install a filter (SystemCallFilter=, SystemCallArchitectures=)",
+        status::ADDRESS_FAMILIES => "install a filter (RestrictAddressFamilies=)",
+        _ => "execute",
     }
 }

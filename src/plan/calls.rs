@@ -1,7 +1,7 @@
 //! The names of this machine's system calls.
 //!
-//! `SystemCallFilter=` speaks of names and the kernel of numbers. Numbers are dense, so the tables are lists of names
-//! in the order of the numbers: a few kilobytes of text and no pointer to be relocated at start.
+//! `SystemCallFilter=` speaks of names and the kernel of numbers. Numbers are dense, so the tables are lists
+//! of names in the order of the numbers: a few kilobytes of text and no pointer to be relocated at start.
 #![forbid(unsafe_code)]
 
 /// The number of a system call of this machine's own ABI, or `None` for a name it does not have.

@@ -188,7 +188,7 @@ impl<'a> Draft<'a> {
     fn priority(&mut self) -> Result<(), PlanError> {
         if let Some(nice) = self.exec.nice {
             let now = self.facility.probe().nice();
-            let lowest = if nice >= now || self.facility.can(Capability::SysNice) {
+            let lowest = if nice >= now || self.facility.can_globally(Capability::SysNice) {
                 nice
             } else {
                 // `RLIMIT_NICE` says how far: getrlimit(2).
@@ -200,15 +200,18 @@ impl<'a> Draft<'a> {
             if nearest == nice {
                 self.held("Nice", Enforcement::Kernel);
             } else {
-                let how = format!("{nearest} in place of {nice}, since there is no CAP_SYS_NICE");
+                let how =
+                    format!("{nearest} in place of {nice}, since there is no CAP_SYS_NICE for this machine");
                 self.degraded("Nice", status::NICE, how)?;
             }
         }
         if let Some(adjust) = self.exec.oom_score_adjust {
             let how = match self.facility.probe().oom_score_adjust() {
                 None => Some("there is no /proc/self/oom_score_adj to write to".to_owned()),
-                Some(now) if adjust < now && !self.facility.can(Capability::SysResource) => {
-                    Some(format!("{now} in place of {adjust}, since there is no CAP_SYS_RESOURCE"))
+                Some(now) if adjust < now && !self.facility.can_globally(Capability::SysResource) => {
+                    Some(format!(
+                        "{now} in place of {adjust}, since there is no CAP_SYS_RESOURCE for this machine"
+                    ))
                 }
                 Some(_) => None,
             };
@@ -233,10 +236,10 @@ impl<'a> Draft<'a> {
             if nearest == hard {
                 self.held(directive, Enforcement::Rlimit);
             } else {
-                let why = if self.facility.can(Capability::SysResource) {
+                let why = if self.facility.can_globally(Capability::SysResource) {
                     "which is what /proc/sys/fs/nr_open allows"
                 } else {
-                    "the hard limit that this container has, since there is no CAP_SYS_RESOURCE"
+                    "the hard limit that this container has, since there is no CAP_SYS_RESOURCE for this machine"
                 };
                 let asked = if hard == u64::MAX { "infinity".to_owned() } else { hard.to_string() };
                 self.degraded(directive, status::LIMITS, format!("{nearest} in place of {asked}, {why}"))?;
@@ -250,7 +253,7 @@ impl<'a> Draft<'a> {
         let now = self.facility.probe().limit(number(limit)).1;
         if wanted <= now {
             wanted
-        } else if !self.facility.can(Capability::SysResource) {
+        } else if !self.facility.can_globally(Capability::SysResource) {
             now
         } else if limit == Limit::Nofile {
             // Even with the capability: setrlimit(2), EPERM.

@@ -28,12 +28,23 @@ pub struct CapabilitySets {
     pub ambient: u64,
 }
 
+/// What `/proc/self` tells of our user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the file of that name in user_namespaces(7)")]
+pub enum NamespaceFile {
+    UidMap,
+    GidMap,
+    Setgroups,
+}
+
 /// Asks the kernel, or whatever stands for it.
 pub trait Probe {
     /// Who we are.
     fn ids(&self) -> Ids;
     /// What we may do.
     fn capabilities(&self) -> CapabilitySets;
+    /// A file of our user namespace in `/proc/self`, or `None` where there is no `/proc`: user_namespaces(7).
+    fn namespace(&self, file: NamespaceFile) -> Option<String>;
     /// Whether no_new_privs is on already.
     fn no_new_privileges(&self) -> bool;
     /// Whether seccomp filters can be installed.
@@ -78,9 +89,31 @@ impl Facility {
         *self.capabilities.get_or_init(|| self.probe.capabilities())
     }
 
-    /// Whether a capability counts for us.
+    /// Whether a capability counts for us, in our user namespace at least.
     pub fn can(&self, capability: Capability) -> bool {
         self.capabilities().effective & capability.bit() != 0
+    }
+
+    /// Whether a capability counts for what belongs to the machine: limits, priorities, the OOM score. In a user
+    /// namespace, as rootless containers have one, it does not. Where this cannot be found out it is taken not to.
+    pub fn can_globally(&self, capability: Capability) -> bool {
+        let everything = |map: String| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
+        self.can(capability) && self.probe.namespace(NamespaceFile::UidMap).is_some_and(everything)
+    }
+
+    /// Whether our user namespace has a user of this id.
+    pub fn has_uid(&self, uid: u32) -> bool {
+        self.probe.namespace(NamespaceFile::UidMap).is_none_or(|map| maps(&map, uid))
+    }
+
+    /// Whether our user namespace has a group of this id.
+    pub fn has_gid(&self, gid: u32) -> bool {
+        self.probe.namespace(NamespaceFile::GidMap).is_none_or(|map| maps(&map, gid))
+    }
+
+    /// Whether our user namespace forbids setgroups(2), as one does that an unprivileged user made.
+    pub fn forbids_groups(&self) -> bool {
+        self.probe.namespace(NamespaceFile::Setgroups).is_some_and(|word| word.trim_end() == "deny")
     }
 
     /// Whether seccomp filters can be installed.
@@ -92,6 +125,19 @@ impl Facility {
     pub fn probe(&self) -> &dyn Probe {
         &*self.probe
     }
+}
+
+/// Whether a map of user_namespaces(7) has an id: lines of first id inside, first id outside, and how many.
+fn maps(map: &str, id: u32) -> bool {
+    map.lines().any(|line| {
+        let mut numbers = line.split_ascii_whitespace().map(|word| word.parse::<u32>().ok());
+        let (Some(Some(first)), Some(Some(_)), Some(Some(count))) =
+            (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return false;
+        };
+        id.checked_sub(first).is_some_and(|at| at < count)
+    })
 }
 
 /// The capabilities that plans turn on, by their numbers in linux/capability.h.
@@ -125,6 +171,24 @@ pub fn names(mask: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_map_has_the_ids_of_its_lines() {
+        let rootless = "         0       1000          1\n         1     100000      65536\n";
+        let table = [
+            ("the machine's own", "0 0 4294967295", u32::MAX - 1, true),
+            ("nobody is 4294967295", "0 0 4294967295", u32::MAX, false),
+            ("one id", "0 1000 1", 0, true),
+            ("and no other", "0 1000 1", 1, false),
+            ("the last of a second line", rootless, 65_536, true),
+            ("and one past it", rootless, 65_537, false),
+            ("nothing is mapped yet", "", 0, false),
+            ("rubbish", "0 x 5", 0, false),
+        ];
+        for (why, map, id, has) in table {
+            assert_eq!(maps(map, id), has, "{why}");
+        }
+    }
 
     #[test]
     fn a_mask_reads_as_names() {

@@ -315,6 +315,10 @@ pub fn role() -> Option<Filter> {
         (libc::SYS_clone, if_all(&[(0, masked(thread), number(thread))])?),
         (libc::SYS_mmap, if_all(&[(2, masked(code), 0)])?),
         (libc::SYS_mprotect, if_all(&[(2, masked(code), 0)])?),
+        // A pair has no address, so it leads nowhere but to its other end.
+        (libc::SYS_socketpair, if_all(&[(0, is.clone(), number(libc::AF_UNIX))])?),
+        // Limits are read, not set: no new limit, for itself.
+        (libc::SYS_prlimit64, read_own_limit()?),
         // A descriptor becomes one that does not wait.
         (libc::SYS_ioctl, if_all(&[(1, is.clone(), u64::from(libc::FIONBIO as u32))])?),
         (libc::SYS_prctl, if_all(&[(0, is.clone(), number(libc::PR_SET_NAME))])?),
@@ -324,6 +328,13 @@ pub fn role() -> Option<Filter> {
     native.extend(body(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?);
     let program = program(vec![ret(KILL_PROCESS)], KILL_PROCESS, native);
     Some(Filter { status: status::SECCOMP, program })
+}
+
+/// `prlimit64(0, resource, NULL, …)`, where the pointer is 64 bits wide.
+fn read_own_limit() -> Option<Vec<SeccompRule>> {
+    let zero = |at, width| SeccompCondition::new(at, width, SeccompCmpOp::Eq, 0).ok();
+    let conditions = vec![zero(0, SeccompCmpArgLen::Dword)?, zero(2, SeccompCmpArgLen::Qword)?];
+    Some(vec![SeccompRule::new(conditions).ok()?])
 }
 
 /// Rules about arguments as instructions that begin by loading the number.
@@ -587,6 +598,11 @@ mod tests {
             ("ourselves", libc::SYS_execveat, [7, 0, 0, 0, 0x1000, 0], ALLOW),
             ("a program below a folder", libc::SYS_execveat, [7, 0, 0, 0, 0, 0], eperm),
             ("a file", libc::SYS_openat, [0; 6], eperm),
+            ("a pair", libc::SYS_socketpair, [1, 1, 0, 0, 0, 0], ALLOW),
+            ("a pair that is no pair", libc::SYS_socketpair, [16, 1, 0, 0, 0, 0], eperm),
+            ("its limits", libc::SYS_prlimit64, [0, 7, 0, 0x7fff_0000_1000, 0, 0], ALLOW),
+            ("another limit", libc::SYS_prlimit64, [0, 7, 0x7fff_0000_0000, 0, 0, 0], eperm),
+            ("somebody's limits", libc::SYS_prlimit64, [1, 7, 0, 0, 0, 0], eperm),
             ("a socket", libc::SYS_socket, [2, 1, 0, 0, 0, 0], eperm),
             ("typing into a terminal", libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0], eperm),
             ("somebody's memory", libc::SYS_ptrace, [0; 6], eperm),

@@ -147,33 +147,58 @@ fn groups(
 }
 
 /// Refuses a change that we have no right to: a service must never run as somebody else than its file says.
-fn permitted(draft: &Draft<'_>, mut wanted: Identity) -> Result<Identity, PlanError> {
+fn permitted(draft: &Draft<'_>, wanted: Identity) -> Result<Identity, PlanError> {
     let (exec, facility) = (draft.exec, draft.facility);
-    let refuse = |status, directive: &str, name: &str, capability: &str| {
-        let message = format!(
-            "{directive}={name}: tinysvc runs as user {} and has no {capability}, so it cannot change this",
-            facility.ids().uid
-        );
-        Err(PlanError { status, message })
+    // What to blame: the directive that asks for the group or groups that cannot be had.
+    let user = || ("User", exec.user.clone().unwrap_or_default());
+    let group = || exec.group.clone().map_or_else(user, |name| ("Group", name));
+    let groups = || match exec.supplementary_groups.join(" ") {
+        none if none.is_empty() => user(),
+        names => ("SupplementaryGroups", names),
     };
-    let name = |name: &Option<String>| name.clone().unwrap_or_default();
-    if wanted.uid.is_some() && !facility.can(Capability::SetUid) {
-        return refuse(status::USER, "User", &name(&exec.user), "CAP_SETUID");
+    let refuse = |status, (directive, name): (&str, String), why: String| {
+        Err(PlanError { status, message: format!("{directive}={name}: {why}") })
+    };
+    let lacking = |capability| {
+        let uid = facility.ids().uid;
+        format!("tinysvc runs as user {uid} and has no {capability}, so it cannot change this")
+    };
+    if let Some(uid) = wanted.uid {
+        if !facility.can(Capability::SetUid) {
+            return refuse(status::USER, user(), lacking("CAP_SETUID"));
+        }
+        if !facility.has_uid(uid) {
+            let why = format!("user {uid} does not exist in this user namespace: /proc/self/uid_map");
+            return refuse(status::USER, user(), why);
+        }
     }
-    if (wanted.gid.is_some() || wanted.groups.is_some()) && !facility.can(Capability::SetGid) {
-        if !exec.supplementary_groups.is_empty() && wanted.groups.is_some() {
-            let names = exec.supplementary_groups.join(" ");
-            return refuse(status::GROUP, "SupplementaryGroups", &names, "CAP_SETGID");
-        }
-        if wanted.gid.is_some() && exec.group.is_some() {
-            return refuse(status::GROUP, "Group", &name(&exec.group), "CAP_SETGID");
-        }
-        if wanted.uid.is_some() {
-            return refuse(status::GROUP, "User", &name(&exec.user), "CAP_SETGID");
-        }
+    if wanted.uid.is_none() && exec.group.is_none() && exec.supplementary_groups.is_empty() {
         // We are that user already. The groups that the runtime gave us are as good as those in the image's files.
-        wanted.gid = None;
-        wanted.groups = None;
+        if !facility.can(Capability::SetGid) || facility.forbids_groups() {
+            return Ok(Identity { groups: None, gid: None, uid: None });
+        }
+    }
+    if let Some(gid) = wanted.gid {
+        if !facility.can(Capability::SetGid) {
+            return refuse(status::GROUP, group(), lacking("CAP_SETGID"));
+        }
+        if !facility.has_gid(gid) {
+            let why = format!("group {gid} does not exist in this user namespace: /proc/self/gid_map");
+            return refuse(status::GROUP, group(), why);
+        }
+    }
+    if let Some(listed) = &wanted.groups {
+        if !facility.can(Capability::SetGid) {
+            return refuse(status::GROUP, groups(), lacking("CAP_SETGID"));
+        }
+        if facility.forbids_groups() {
+            let why = "this user namespace forbids it: /proc/self/setgroups".to_owned();
+            return refuse(status::GROUP, groups(), why);
+        }
+        if let Some(gid) = listed.iter().find(|gid| !facility.has_gid(**gid)) {
+            let why = format!("group {gid} does not exist in this user namespace: /proc/self/gid_map");
+            return refuse(status::GROUP, groups(), why);
+        }
     }
     Ok(wanted)
 }

@@ -21,7 +21,12 @@ const MEMORY_MAX: u64 = 128 << 20;
 /// of [`Plan::descriptors`].
 pub fn role_plan(image: i32, argv: Vec<CString>, descriptors: Vec<(i32, i32)>, facility: &Facility) -> Plan {
     let may = |capability| facility.can(capability);
-    let become_nobody = facility.ids().uid == 0 && may(Capability::SetUid) && may(Capability::SetGid);
+    let become_nobody = facility.ids().uid == 0
+        && may(Capability::SetUid)
+        && may(Capability::SetGid)
+        && facility.has_uid(NOBODY)
+        && facility.has_gid(NOBODY)
+        && !facility.forbids_groups();
     let have = facility.capabilities();
     let drop_bounding = if may(Capability::SetPcap) { have.bounding } else { 0 };
     let limit = |limit, most: u64| {

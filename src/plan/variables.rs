@@ -1,8 +1,8 @@
 //! Variables in command lines, as systemd.service(5), "Command lines", replaces them just before the start.
 //!
-//! There is no shell. `${X}` is replaced wherever it stands and never splits; a word that begins with `$` and goes on
-//! otherwise is a variable as a whole and splits at white space, honouring quotes in the value; `$$` is a dollar. In
-//! the middle of a word `$X` means nothing. What is not set is empty, or no word at all.
+//! There is no shell. `${X}` is replaced wherever it stands and never splits; a word that begins with `$` and
+//! goes on otherwise is a variable as a whole and splits at white space, honouring quotes in the value; `$$`
+//! is a dollar. In the middle of a word `$X` means nothing. What is not set is empty, or no word at all.
 #![forbid(unsafe_code)]
 
 use crate::unit::words::{Rules, next};

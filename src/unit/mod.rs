@@ -9,5 +9,15 @@
 //! `[X-Tinysvc]`; a *layer* is one of the places that a directive can come from.
 #![forbid(unsafe_code)]
 
+pub mod complaint;
+pub mod directive;
+pub mod layers;
+pub mod nearest;
+mod own;
+pub mod page;
 pub mod spec;
+pub mod specifier;
+pub mod syntax;
+pub mod table;
+pub mod value;
 pub mod words;

@@ -1,7 +1,7 @@
 //! Splits a value into words: white space, quotes and C escapes, as systemd.syntax(7), "Quoting", has them.
 //!
-//! One reader for every place that has words, so that quotes mean the same in each. It works on bytes, because an
-//! escape can spell any byte but NUL.
+//! One reader for every place that has words, so that quotes mean the same in each. It works on bytes,
+//! because an escape can spell any byte but NUL.
 #![forbid(unsafe_code)]
 
 /// What separates words.

@@ -114,7 +114,7 @@ impl Phase {
 impl Ask {
     /// At most [`ASK_LEN_MAX`] bytes.
     pub fn encode(self) -> Vec<u8> {
-        let mut to = Writer::default();
+        let mut to = Writer::new(ASK_LEN_MAX);
         to.number("tinysvc-ask", VERSION);
         to.number("nonce", self.nonce);
         to.finish()
@@ -139,7 +139,8 @@ impl Snapshot {
     }
 
     fn write(&self, with_status: bool) -> Vec<u8> {
-        let mut to = Writer::default();
+        // About right, so that it grows seldom.
+        let mut to = Writer::new(256 + 320 * self.components.len());
         to.number("tinysvc-state", VERSION);
         to.number("nonce", self.nonce);
         to.text("version", &self.version);

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write;
 use std::str::Split;
 
 /// Why a message cannot be read.
@@ -36,10 +37,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Writes lines.
-#[derive(Default)]
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
+    pub(super) fn new(capacity: usize) -> Writer {
+        Writer(Vec::with_capacity(capacity))
+    }
+
     pub(super) fn text(&mut self, key: &str, value: &str) {
         self.0.extend_from_slice(key.as_bytes());
         self.0.push(b'=');
@@ -54,7 +58,9 @@ impl Writer {
     }
 
     pub(super) fn number(&mut self, key: &str, value: u64) {
-        self.text(key, &value.to_string());
+        self.0.extend_from_slice(key.as_bytes());
+        // Writing into memory cannot fail.
+        let _ = writeln!(self.0, "={value}");
     }
 
     /// Nothing is an empty value.

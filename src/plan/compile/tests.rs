@@ -1,7 +1,7 @@
 //! What containers of several kinds make of the same directives.
 
 use super::*;
-use crate::plan::facility::{CapabilitySets, Ids, Probe};
+use crate::plan::facility::{CapabilitySets, Ids, NamespaceFile, Probe};
 use crate::plan::{Capabilities, Identity};
 use crate::unit::spec::{AddressFamilies, Architectures, CallFilter, WorkingDirectory};
 use std::cell::Cell;
@@ -13,6 +13,8 @@ struct Container {
     ids: Ids,
     capabilities: u64,
     bounding: u64,
+    /// `uid_map` and `gid_map`, and `setgroups`.
+    namespace: (&'static str, &'static str),
     no_new_privileges: bool,
     filters: bool,
     hard: u64,
@@ -29,6 +31,7 @@ fn root(capabilities: u64) -> Container {
         ids: Ids { uid: 0, gid: 0, groups: vec![0] },
         capabilities,
         bounding: capabilities,
+        namespace: ("0 0 4294967295", "allow"),
         no_new_privileges: false,
         filters: true,
         hard: 1000,
@@ -62,6 +65,10 @@ impl Probe for Container {
             bounding: self.bounding,
             ambient: 0,
         })
+    }
+    fn namespace(&self, file: NamespaceFile) -> Option<String> {
+        let (map, setgroups) = self.namespace;
+        self.asked(Some(if file == NamespaceFile::Setgroups { setgroups } else { map }.to_owned()))
     }
     fn no_new_privileges(&self) -> bool {
         self.asked(self.no_new_privileges)
@@ -392,7 +399,7 @@ fn limits_and_priorities_are_cut_to_what_is_allowed() {
             root(DOCKER),
             high,
             "LimitCORE",
-            "degraded: 1000 in place of infinity, the hard limit that this container has, since there is no CAP_SYS_RESOURCE",
+            "degraded: 1000 in place of infinity, the hard limit that this container has, since there is no CAP_SYS_RESOURCE for this machine",
             vec![(4, 1000, 1000)],
         ),
         ("above it with the right to", able.clone(), high, "LimitCORE", "rlimit", vec![(4, 2000, u64::MAX)]),
@@ -411,7 +418,7 @@ fn limits_and_priorities_are_cut_to_what_is_allowed() {
             root(DOCKER),
             |s| s.exec.nice = Some(-5),
             "Nice",
-            "degraded: 0 in place of -5, since there is no CAP_SYS_NICE",
+            "degraded: 0 in place of -5, since there is no CAP_SYS_NICE for this machine",
             vec![],
         ),
         (
@@ -427,7 +434,7 @@ fn limits_and_priorities_are_cut_to_what_is_allowed() {
             root(DOCKER),
             |s| s.exec.oom_score_adjust = Some(-9),
             "OOMScoreAdjust",
-            "degraded: 0 in place of -9, since there is no CAP_SYS_RESOURCE",
+            "degraded: 0 in place of -9, since there is no CAP_SYS_RESOURCE for this machine",
             vec![],
         ),
         (
@@ -468,4 +475,42 @@ fn a_working_directory_is_a_path_or_a_home() {
     assert_eq!(folder(&docker, None, home()), Some((c"/root".to_owned(), true)));
     assert_eq!(folder(&user(4711), None, home()), Some((c"/h".to_owned(), true)), "no entry: $HOME");
     assert_eq!(folder(&docker, None, None), None);
+}
+
+#[test]
+fn a_user_namespace_has_its_own_users_and_none_of_the_machines_rights() {
+    let all = u64::MAX >> 23;
+    let rootless = Container { namespace: ("0 1000 1\n1 100000 65536", "allow"), ..root(all) };
+    let alone = Container { namespace: ("0 1000 1", "deny"), ..root(all) };
+    let edit = |spec: &mut Spec| {
+        spec.exec.nice = Some(-5);
+        spec.exec.oom_score_adjust = Some(-9);
+        spec.exec.limits.insert(Limit::Core, (2000, 2000));
+    };
+    let compiled = plan_in(&rootless, &command(&["/bin/x"]), edit).unwrap();
+    for directive in ["Nice", "OOMScoreAdjust", "LimitCORE"] {
+        assert!(by(&compiled, directive).starts_with("degraded"), "{directive}");
+    }
+    let becomes = |container: &Container, name: &str| {
+        let edit = |spec: &mut Spec| spec.exec.user = Some(name.to_owned());
+        let planned = plan_in(container, &command(&["/bin/x"]), edit);
+        planned.map(|compiled| compiled.plan.identity.and_then(|i| i.uid)).map_err(|e| (e.status, e.message))
+    };
+    assert_eq!(becomes(&rootless, "games"), Ok(Some(5)));
+    assert_eq!(becomes(&alone, "root"), Ok(None));
+    let message = "User=games: user 5 does not exist in this user namespace: /proc/self/uid_map";
+    assert_eq!(becomes(&alone, "games"), Err((217, message.to_owned())));
+    let message = "User=70000: user 70000 does not exist in this user namespace: /proc/self/uid_map";
+    assert_eq!(becomes(&rootless, "70000"), Err((217, message.to_owned())));
+    let groups = |spec: &mut Spec| spec.exec.supplementary_groups = vec!["root".into(), "mail".into()];
+    let error = plan_in(&alone, &command(&["/bin/x"]), groups).unwrap_err();
+    let message = "SupplementaryGroups=root mail: this user namespace forbids it: /proc/self/setgroups";
+    assert_eq!((error.status, error.message.as_str()), (216, message));
+
+    // Our own role stays who it is rather than not run.
+    let identity = |container: &Container| {
+        crate::plan::role_plan(3, vec![], vec![], &Facility::new(Box::new(container.clone()))).identity
+    };
+    assert_eq!(identity(&alone), None);
+    assert_eq!(identity(&rootless).and_then(|i| i.uid), Some(65_534));
 }

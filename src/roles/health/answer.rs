@@ -8,6 +8,7 @@
 use super::head::{Head, Method, decode};
 use super::{json, metrics};
 use crate::wire::{Check, NO_ANSWER, Probe, Snapshot, checks, find, printable};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use tiny_http::{HTTPVersion, Header, Response, StatusCode};
 
@@ -48,7 +49,7 @@ pub struct Reply {
     /// The `Content-Type`.
     pub content: &'static str,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Cow<'static, str>,
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -58,7 +59,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 impl Reply {
     /// A reply in plain text.
-    pub fn text(status: u16, body: impl Into<Vec<u8>>) -> Reply {
+    pub fn text(status: u16, body: impl Into<Cow<'static, str>>) -> Reply {
         Reply { status, content: TEXT, body: body.into() }
     }
 
@@ -120,12 +121,18 @@ pub fn question(head: &Head<'_>) -> Result<Question, Reply> {
 }
 
 /// The answer. Without a snapshot PID 1 has not answered in time. `boot_us` is when CLOCK_MONOTONIC was
-/// zero, in µs since 1970.
-pub fn reply(question: &Question, snapshot: Option<&Snapshot>, boot_us: u64) -> Reply {
+/// zero, in µs since 1970. `told` gets the checks that were made.
+pub fn reply(
+    question: &Question,
+    snapshot: Option<&Snapshot>,
+    boot_us: u64,
+    told: impl FnOnce(Probe, &[Check<'_>]),
+) -> Reply {
     let About::Probe(probe, word) = question.about else {
         return metrics_reply(question, snapshot, boot_us);
     };
     let checks = checks(probe, snapshot);
+    told(probe, &checks);
     if let Some(name) = &question.name {
         return match (find(&checks, name), snapshot) {
             (Some(check), _) => one(question, check, snapshot, boot_us),
@@ -140,7 +147,7 @@ pub fn reply(question: &Question, snapshot: Option<&Snapshot>, boot_us: u64) -> 
     let status = if failed { 500 } else { 200 };
     if question.json {
         let body = json::probe(word, !failed, &checks, &excluded, snapshot, boot_us);
-        return Reply { status, content: JSON, body: body.into_bytes() };
+        return Reply { status, content: JSON, body: body.into() };
     }
     // A failure always tells which check it was.
     if !failed && !question.verbose {
@@ -175,7 +182,7 @@ fn one(question: &Question, check: &Check<'_>, snapshot: Option<&Snapshot>, boot
     match &check.failure {
         failure if question.json => {
             let status = if failure.is_none() { 200 } else { 500 };
-            Reply { status, content: JSON, body: json::one(check, snapshot, boot_us).into_bytes() }
+            Reply { status, content: JSON, body: json::one(check, snapshot, boot_us).into() }
         }
         None => Reply::text(200, "ok"),
         Some(reason) => broken(reason),
@@ -189,24 +196,55 @@ fn broken(reason: &str) -> Reply {
 fn metrics_reply(question: &Question, snapshot: Option<&Snapshot>, boot_us: u64) -> Reply {
     let Some(snapshot) = snapshot else { return broken(NO_ANSWER) };
     let content = if question.openmetrics { OPENMETRICS } else { METRICS };
-    let body = metrics::write(snapshot, boot_us, question.openmetrics).into_bytes();
+    let body = metrics::write(snapshot, boot_us, question.openmetrics).into();
     Reply { status: 200, content, body }
 }
 
-/// Every check of the probe that fails, with its reason: for the log. Empty when none does.
-pub fn failures(probe: Probe, snapshot: Option<&Snapshot>) -> String {
+/// Every check that fails, with its reason: for the log. Empty when none does.
+pub fn failures(checks: &[Check<'_>]) -> String {
     let mut text = String::new();
-    for check in checks(probe, snapshot) {
-        if let Some(reason) = check.failure {
+    for check in checks {
+        if let Some(reason) = &check.failure {
             let separator = if text.is_empty() { "" } else { "; " };
-            text.extend([separator, &printable(check.name), ": ", &reason]);
+            text.extend([separator, &printable(check.name), ": ", reason]);
         }
     }
     text
 }
 
-/// The reply for the wire, head and body. `close` says that the connection ends with it.
-pub fn render(reply: &Reply, head_only: bool, close: bool) -> Vec<u8> {
+/// Writes replies for the wire, and keeps the last one: the same answer to the next client, in the same
+/// second, is ready-made. (A second, because every answer has its `Date`.)
+#[derive(Default)]
+pub struct Printer {
+    last: Option<(Reply, Form, u64)>,
+    bytes: Vec<u8>,
+}
+
+/// How a reply is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Without its body.
+    pub head_only: bool,
+    /// The connection ends with it.
+    pub close: bool,
+}
+
+impl Printer {
+    /// Head and body. `second` counts from 1970.
+    pub fn print(&mut self, reply: Reply, form: Form, second: u64) -> &[u8] {
+        let printed = Some((reply, form, second));
+        if self.last != printed {
+            self.bytes.clear();
+            if let Some((reply, ..)) = &printed {
+                render(reply, form, &mut self.bytes);
+            }
+            self.last = printed;
+        }
+        &self.bytes
+    }
+}
+
+fn render(reply: &Reply, form: Form, bytes: &mut Vec<u8>) {
     let header = |name: &str, value: &str| Header::from_bytes(name, value).ok();
     // tiny_http puts its own name where there is none.
     let mut headers = vec![header("Server", "tinysvc"), header("Content-Type", reply.content)];
@@ -216,25 +254,18 @@ pub fn render(reply: &Reply, head_only: bool, close: bool) -> Vec<u8> {
     if reply.status == 405 {
         headers.push(header("Allow", "GET, HEAD"));
     }
-    let mut bytes = Vec::with_capacity(reply.body.len().saturating_add(256));
-    let len = Some(reply.body.len());
-    let response = Response::new(
-        StatusCode(reply.status),
-        headers.into_iter().flatten().collect(),
-        reply.body.as_slice(),
-        len,
-        None,
-    )
-    .with_chunked_threshold(usize::MAX);
+    let headers = headers.into_iter().flatten().collect();
+    let response =
+        Response::new(StatusCode(reply.status), headers, reply.body.as_bytes(), Some(reply.body.len()), None)
+            .with_chunked_threshold(usize::MAX);
     // Writing into memory cannot fail.
-    let _ = response.raw_print(&mut bytes, HTTPVersion(1, 1), &[], head_only, None);
-    if close {
+    let _ = response.raw_print(&mut *bytes, HTTPVersion(1, 1), &[], form.head_only, None);
+    if form.close {
         // tiny_http takes this header away from whoever sets it, so it goes in front of the empty line.
-        let body_len = if head_only { 0 } else { reply.body.len() };
+        let body_len = if form.head_only { 0 } else { reply.body.len() };
         let at = bytes.len().saturating_sub(body_len).saturating_sub(2);
         bytes.splice(at..at, *b"Connection: close\r\n");
     }
-    bytes
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! One request is under way at a time; what a client sends ahead waits in the kernel's buffer.
 #![forbid(unsafe_code)]
 
-use super::answer::{Question, Reply, question, render};
+use super::answer::{Form, Printer, Question, Reply, question};
 use super::head::{End, HEAD_LEN_MAX, Method, end, parse};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
@@ -18,8 +18,20 @@ pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(900);
 /// How long the rest of a refused request is read, so that the refusal is not lost in a reset.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
-/// Answers that one connection gets before the others are looked at again.
-const TURNS_MAX: u32 = 8;
+/// Steps of one connection before the others are looked at again.
+const TURNS_MAX: u32 = 16;
+
+/// What all connections use by turns.
+pub struct Desk {
+    /// The time now.
+    pub now: Instant,
+    /// Seconds since 1970.
+    pub unix_second: u64,
+    /// Room to read into. What it holds before and after means nothing.
+    pub scratch: Box<[u8]>,
+    /// Writes the answers.
+    pub printer: Printer,
+}
 
 /// A client.
 pub struct Connection {
@@ -41,7 +53,7 @@ enum State {
     Reading,
     /// PID 1 is asked.
     Asking { question: Question, head_only: bool, close: Close },
-    /// An answer is on its way, and so much of it is gone.
+    /// The rest of an answer is on its way, and so much of it is gone.
     Writing { bytes: Vec<u8>, sent: usize, close: Close },
     /// All is said, and what still comes is thrown away.
     Lingering,
@@ -85,84 +97,55 @@ impl Connection {
         matches!(self.state, State::Reading | State::Lingering)
     }
 
-    /// Goes as far as it can. `scratch` is room to read into; what it holds before and after means nothing.
-    pub fn advance(&mut self, scratch: &mut [u8], now: Instant) -> Wait {
-        let mut turns = 0;
-        loop {
+    /// Goes as far as it can.
+    pub fn advance(&mut self, desk: &mut Desk) -> Wait {
+        for _ in 0..TURNS_MAX {
             let wait = match &mut self.state {
-                State::Reading => self.read(scratch, now),
+                State::Reading => self.read(desk),
                 State::Asking { .. } => Some(Wait::Snapshot),
-                State::Writing { .. } => {
-                    turns += 1;
-                    self.write(now)
-                }
-                State::Lingering => Some(self.linger(scratch)),
+                State::Writing { .. } => self.write(desk),
+                State::Lingering => Some(self.linger(desk)),
             };
-            match wait {
-                Some(wait) => return wait,
-                None if turns >= TURNS_MAX => return Wait::Turn,
-                None => {}
+            if let Some(wait) = wait {
+                return wait;
             }
         }
+        Wait::Turn
     }
 
     /// Its time is up.
-    pub fn expire(
-        &mut self,
-        scratch: &mut [u8],
-        now: Instant,
-        no_answer: impl FnOnce(&Question) -> Reply,
-    ) -> Wait {
+    pub fn expire(&mut self, desk: &mut Desk, no_answer: impl FnOnce(&Question) -> Reply) -> Wait {
         match &self.state {
-            State::Reading if !self.input.is_empty() => self.refuse(408, now),
-            State::Asking { .. } => return self.answer(scratch, now, no_answer),
-            State::Reading | State::Writing { .. } | State::Lingering => return Wait::Over,
+            State::Reading if !self.input.is_empty() => {
+                self.refuse(408, desk).unwrap_or_else(|| self.advance(desk))
+            }
+            State::Asking { .. } => self.answer(desk, no_answer),
+            State::Reading | State::Writing { .. } | State::Lingering => Wait::Over,
         }
-        self.advance(scratch, now)
     }
 
     /// Answers what was asked of PID 1, if anything was.
-    pub fn answer(
-        &mut self,
-        scratch: &mut [u8],
-        now: Instant,
-        reply: impl FnOnce(&Question) -> Reply,
-    ) -> Wait {
-        if let State::Asking { question, head_only, close } = &self.state {
-            self.say(&reply(question), *head_only, *close, now);
-        }
-        self.advance(scratch, now)
+    pub fn answer(&mut self, desk: &mut Desk, reply: impl FnOnce(&Question) -> Reply) -> Wait {
+        let said = match &self.state {
+            State::Asking { question, head_only, close } => {
+                let (reply, head_only, close) = (reply(question), *head_only, *close);
+                self.say(reply, head_only, close, desk)
+            }
+            State::Reading | State::Writing { .. } | State::Lingering => None,
+        };
+        said.unwrap_or_else(|| self.advance(desk))
     }
 
-    /// Reads until there is a head, and acts on it.
-    fn read(&mut self, scratch: &mut [u8], now: Instant) -> Option<Wait> {
+    /// Reads until there is a head, and acts on it. `None`, here and below: go on.
+    fn read(&mut self, desk: &mut Desk) -> Option<Wait> {
         let len = match end(&self.input) {
             End::At(len) => len,
-            End::TooLong => {
-                self.refuse(431, now);
-                return None;
-            }
-            End::Missing => {
-                // No more than may stay, so that the client's next request waits in the kernel.
-                let room = HEAD_LEN_MAX.saturating_sub(self.input.len()).min(scratch.len());
-                return match recv(self.socket.as_raw_fd(), scratch.get_mut(..room)?, MsgFlags::MSG_DONTWAIT) {
-                    Ok(0) => Some(Wait::Over),
-                    Ok(n) => {
-                        self.input.extend_from_slice(scratch.get(..n)?);
-                        None
-                    }
-                    Err(Errno::EAGAIN) => Some(Wait::Readable),
-                    Err(Errno::EINTR) => None,
-                    Err(_) => Some(Wait::Over),
-                };
-            }
+            End::TooLong => return self.refuse(431, desk),
+            End::Missing => return self.receive(&mut desk.scratch),
         };
         let head = match parse(self.input.get(..len).unwrap_or_default()) {
             Ok(head) => head,
-            Err(status) => {
-                self.refuse(status, now);
-                return None;
-            }
+            Err(status) => return self.refuse(status, desk),
         };
         // Bodies are not read, so where the next request begins is not known either.
         let close = match (head.body, head.keep_alive) {
@@ -176,35 +159,74 @@ impl Connection {
         match asked {
             Ok(question) => {
                 self.state = State::Asking { question, head_only, close };
-                self.deadline = now + ANSWER_TIMEOUT;
+                self.deadline = desk.now + ANSWER_TIMEOUT;
+                Some(Wait::Snapshot)
             }
-            Err(reply) => self.say(&reply, head_only, close, now),
+            Err(reply) => self.say(reply, head_only, close, desk),
+        }
+    }
+
+    fn receive(&mut self, scratch: &mut [u8]) -> Option<Wait> {
+        // No more than may stay, so that the client's next request waits in the kernel.
+        let room = HEAD_LEN_MAX.saturating_sub(self.input.len()).min(scratch.len());
+        match recv(self.socket.as_raw_fd(), scratch.get_mut(..room)?, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => Some(Wait::Over),
+            Ok(n) => {
+                self.input.extend_from_slice(scratch.get(..n)?);
+                None
+            }
+            Err(Errno::EAGAIN) => Some(Wait::Readable),
+            Err(Errno::EINTR) => None,
+            Err(_) => Some(Wait::Over),
+        }
+    }
+
+    fn refuse(&mut self, status: u16, desk: &mut Desk) -> Option<Wait> {
+        self.say(Reply::refusal(status), false, Close::Lingering, desk)
+    }
+
+    /// Sends a reply; what does not go out at once is kept.
+    fn say(&mut self, reply: Reply, head_only: bool, close: Close, desk: &mut Desk) -> Option<Wait> {
+        let form = Form { head_only, close: close != Close::No };
+        let bytes = desk.printer.print(reply, form, desk.unix_second);
+        self.deadline = desk.now + CLIENT_TIMEOUT;
+        match self.send(bytes) {
+            Ok(n) if n == bytes.len() => self.said(close, desk.now),
+            Ok(n) => {
+                let bytes = bytes.get(n..).unwrap_or_default().to_vec();
+                self.state = State::Writing { bytes, sent: 0, close };
+                None
+            }
+            Err(_) => Some(Wait::Over),
+        }
+    }
+
+    fn write(&mut self, desk: &Desk) -> Option<Wait> {
+        let State::Writing { bytes, sent, close } = &self.state else { return None };
+        let (rest, close, sent_before) = (bytes.get(*sent..).unwrap_or_default(), *close, *sent);
+        match self.send(rest) {
+            Ok(n) if n == rest.len() => return self.said(close, desk.now),
+            Ok(0) => return Some(Wait::Writable),
+            Ok(n) => {
+                if let State::Writing { sent, .. } = &mut self.state {
+                    *sent = sent_before.saturating_add(n);
+                }
+            }
+            Err(_) => return Some(Wait::Over),
         }
         None
     }
 
-    fn refuse(&mut self, status: u16, now: Instant) {
-        self.say(&Reply::refusal(status), false, Close::Lingering, now);
+    /// How many bytes are gone; none where there is no room.
+    fn send(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        match send(self.socket.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+            result => result,
+        }
     }
 
-    fn say(&mut self, reply: &Reply, head_only: bool, close: Close, now: Instant) {
-        let bytes = render(reply, head_only, close != Close::No);
-        self.state = State::Writing { bytes, sent: 0, close };
-        self.deadline = now + CLIENT_TIMEOUT;
-    }
-
-    fn write(&mut self, now: Instant) -> Option<Wait> {
-        let State::Writing { bytes, sent, close } = &mut self.state else { return None };
-        let rest = bytes.get(*sent..).unwrap_or_default();
-        match send(self.socket.as_raw_fd(), rest, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
-            Ok(n) => *sent = sent.saturating_add(n),
-            Err(Errno::EAGAIN) => return Some(Wait::Writable),
-            Err(Errno::EINTR) => {}
-            Err(_) => return Some(Wait::Over),
-        }
-        if *sent < bytes.len() {
-            return None;
-        }
+    /// An answer is gone as a whole.
+    fn said(&mut self, close: Close, now: Instant) -> Option<Wait> {
         match close {
             Close::Yes => return Some(Wait::Over),
             Close::No => {
@@ -223,8 +245,8 @@ impl Connection {
         None
     }
 
-    fn linger(&mut self, scratch: &mut [u8]) -> Wait {
-        match recv(self.socket.as_raw_fd(), scratch, MsgFlags::MSG_DONTWAIT) {
+    fn linger(&mut self, desk: &mut Desk) -> Wait {
+        match recv(self.socket.as_raw_fd(), &mut desk.scratch, MsgFlags::MSG_DONTWAIT) {
             Err(Errno::EAGAIN) => Wait::Readable,
             Ok(n) if n > 0 => Wait::Turn,
             _ => Wait::Over,

@@ -20,9 +20,9 @@ mod head;
 mod json;
 mod metrics;
 
-use crate::wire::{Ask, Probe, SNAPSHOT_LEN_MAX, Snapshot};
-use answer::{Question, Reply, failures, reply};
-use connection::{ANSWER_TIMEOUT, Connection, Wait};
+use crate::wire::{Ask, Check, Probe, SNAPSHOT_LEN_MAX, Snapshot};
+use answer::{Printer, failures, reply};
+use connection::{ANSWER_TIMEOUT, Connection, Desk, Wait};
 use log::{debug, error, info, warn};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -96,14 +96,16 @@ struct Role {
     paused: Option<Option<Instant>>,
     /// The earliest deadline, or one before it.
     sweep_at: Option<Instant>,
-    now: Instant,
+    desk: Desk,
     /// When CLOCK_MONOTONIC was zero, µs since 1970. Read once, so that times do not jitter.
     boot_us: Option<u64>,
     /// What failed when each probe was last answered, so that the log tells changes only.
-    told: [(Probe, String); 3],
-    scratch: Box<[u8]>,
+    told: Told,
+    /// Room for PID 1's answer.
     message: Box<[u8]>,
 }
+
+type Told = [(Probe, String); 3];
 
 /// A client's place and serial number.
 type Token = u64;
@@ -143,10 +145,14 @@ impl Role {
             nonce: 0,
             paused: None,
             sweep_at: None,
-            now: now(),
+            desk: Desk {
+                now: now(),
+                unix_second: 0,
+                scratch: vec![0; SCRATCH_LEN].into(),
+                printer: Printer::default(),
+            },
             boot_us: None,
             told: Probe::ALL.map(|probe| (probe, String::new())),
-            scratch: vec![0; SCRATCH_LEN].into(),
             // One byte more than the longest, so that a longer one is seen to be longer.
             message: vec![0; SNAPSHOT_LEN_MAX.saturating_add(1)].into(),
         })
@@ -160,7 +166,8 @@ impl Role {
                 Err(Errno::EINTR) => 0,
                 Err(e) => return Err(e.into()),
             };
-            self.now = now();
+            self.desk.now = now();
+            self.desk.unix_second = unix_us() / 1_000_000;
             let mut accept = false;
             for event in events.iter().take(count) {
                 match event.data() {
@@ -186,7 +193,9 @@ impl Role {
     }
 
     fn timeout(&self) -> EpollTimeout {
-        let Some(at) = self.sweep_at else { return EpollTimeout::NONE };
+        // Without clients no deadline matters to anyone before the next one comes.
+        let at = self.sweep_at.filter(|_| !self.clients.is_empty() || self.paused.is_some());
+        let Some(at) = at else { return EpollTimeout::NONE };
         // Rounded up: a wake-up just before the deadline would be followed by another.
         let ms = at.saturating_duration_since(now()).as_millis().saturating_add(1);
         EpollTimeout::try_from(ms).unwrap_or(EpollTimeout::MAX)
@@ -201,8 +210,8 @@ impl Role {
             }
             match self.listener.accept() {
                 Ok((socket, _)) => {
-                    let token = self.clients.insert(socket, self.now);
-                    self.due(self.now + connection::CLIENT_TIMEOUT);
+                    let token = self.clients.insert(socket, self.desk.now);
+                    self.due(self.desk.now + connection::CLIENT_TIMEOUT);
                     self.advance(token);
                 }
                 Err(e) => match e.raw_os_error().map(Errno::from_raw) {
@@ -210,7 +219,7 @@ impl Role {
                     Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {
                         warn!("health: cannot accept a connection: {e}");
                         if !self.make_way() {
-                            self.pause(Some(self.now + ACCEPT_PAUSE));
+                            self.pause(Some(self.desk.now + ACCEPT_PAUSE));
                             return;
                         }
                     }
@@ -248,8 +257,8 @@ impl Role {
 
     /// Lets a client go on as far as it can.
     fn advance(&mut self, token: Token) {
-        let (now, Some(client)) = (self.now, self.clients.get(token)) else { return };
-        let wait = client.advance(&mut self.scratch, now);
+        let Some(client) = self.clients.get(token) else { return };
+        let wait = client.advance(&mut self.desk);
         self.settle(token, wait);
     }
 
@@ -299,7 +308,7 @@ impl Role {
 
     /// Ends what has had its time.
     fn sweep(&mut self) {
-        let now = self.now;
+        let now = self.desk.now;
         if self.sweep_at.is_none_or(|at| now < at) {
             return;
         }
@@ -319,7 +328,8 @@ impl Role {
                 trip.clients.retain(|t| *t != token);
             }
             let told = &mut self.told;
-            let wait = client.expire(&mut self.scratch, now, |question| say(question, None, 0, told));
+            let wait =
+                client.expire(&mut self.desk, |question| reply(question, None, 0, |p, c| tell(told, p, c)));
             self.settle(token, wait);
         }
         match self.paused {
@@ -335,7 +345,7 @@ impl Role {
             return Ok(Heard::Something);
         }
         self.nonce = self.nonce.wrapping_add(1);
-        let deadline = self.now + ANSWER_TIMEOUT;
+        let deadline = self.desk.now + ANSWER_TIMEOUT;
         let clients = std::mem::take(&mut self.waiting);
         self.trip = Some(Trip { nonce: self.nonce, deadline, clients });
         self.due(deadline);
@@ -368,12 +378,12 @@ impl Role {
             return Ok(Heard::Something);
         };
         let boot_us = *self.boot_us.get_or_insert_with(|| unix_us().saturating_sub(snapshot.now));
-        let now = self.now;
         for token in &trip.clients {
             let told = &mut self.told;
             let Some(client) = self.clients.get(*token) else { continue };
-            let wait = client
-                .answer(&mut self.scratch, now, |question| say(question, Some(&snapshot), boot_us, told));
+            let wait = client.answer(&mut self.desk, |question| {
+                reply(question, Some(&snapshot), boot_us, |probe, checks| tell(told, probe, checks))
+            });
             self.settle(*token, wait);
         }
         Ok(Heard::Something)
@@ -387,30 +397,26 @@ enum Heard {
     End,
 }
 
-/// The reply; the log gets what has changed since the last one.
-fn say(
-    question: &Question,
-    snapshot: Option<&Snapshot>,
-    boot_us: u64,
-    told: &mut [(Probe, String); 3],
-) -> Reply {
-    if let answer::About::Probe(asked, _) = question.about {
-        for (probe, last) in told.iter_mut().filter(|(probe, _)| *probe == asked) {
-            let failures = failures(*probe, snapshot);
-            match failures.as_str() {
-                text if text == last => continue,
-                "" => info!("health: {} check passes", probe.word()),
-                text => warn!("health: {} check fails: {text}", probe.word()),
-            }
-            *last = failures;
+/// Logs what has changed since the probe was last answered.
+fn tell(told: &mut Told, probe: Probe, checks: &[Check<'_>]) {
+    for (_, last) in told.iter_mut().filter(|(asked, _)| *asked == probe) {
+        let failures = failures(checks);
+        match failures.as_str() {
+            text if text == last => continue,
+            "" => info!("health: {} check passes", probe.word()),
+            text => warn!("health: {} check fails: {text}", probe.word()),
         }
+        *last = failures;
     }
-    reply(question, snapshot, boot_us)
 }
 
 impl Clients {
     fn new(max: usize) -> Clients {
         Clients { places: Vec::new(), free: Vec::new(), serial: 0, max }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
     }
 
     fn is_full(&self) -> bool {

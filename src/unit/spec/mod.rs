@@ -280,13 +280,18 @@ pub struct OursSpec {
 
 impl Default for OursSpec {
     fn default() -> Self {
+        // Inserted one by one: `BTreeSet::from` brings a sort, and this runs at every start.
+        let mut stop_signals = BTreeSet::new();
+        for signal in [Signal::INT, Signal::QUIT, Signal::TERM, Signal::realtime(3)] {
+            stop_signals.insert(signal);
+        }
         OursSpec {
             linger: Span::INFINITY,
             drain: Span::ZERO,
             health: Health::Default,
             sandbox: SandboxMode::BestEffort,
             signal_target: SignalTarget::Main,
-            stop_signals: BTreeSet::from([Signal::TERM, Signal::INT, Signal::QUIT, Signal::realtime(3)]),
+            stop_signals,
             exit_status_map: BTreeMap::new(),
         }
     }
@@ -399,13 +404,19 @@ pub struct AddressFamilies {
     pub families: BTreeSet<i32>,
 }
 
-/// `SystemCallFilter=`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `SystemCallFilter=`. A filter that refuses (`deny`) no call refuses nothing at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFilter {
     /// `~` came first: `calls` is what is refused, not what is left.
     pub deny: bool,
-    /// System calls of this machine by name, each with the errno of `name:errno` if it was written so.
+    /// System calls of this machine by name, each with the errno of `name:errno` if it was written so: 0 to 4095,
+    /// or [`CallFilter::KILL`].
     pub calls: BTreeMap<String, Option<i32>>,
+}
+
+impl CallFilter {
+    /// `name:kill`: the call ends the process, whatever `SystemCallErrorNumber=` says.
+    pub const KILL: i32 = -1;
 }
 
 /// `SystemCallArchitectures=`.

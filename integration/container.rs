@@ -63,7 +63,7 @@ mod tests {
             .env("TINYSVC_TYPE", "notify")
             .env("TINYSVC_RESTRICT_ADDRESS_FAMILIES", "AF_INET AF_INET6 AF_UNIX")
             .env("TINYSVC_CAPABILITY_BOUNDING_SET", "")
-            .env("TINYSVC_NO_NEW_PRIVILEGES", "yes")
+            .env("TINYSVC_NICE", "-5")
             .env("TINYSVC_UMASK", "0027")
             .env("TINYSVC_LIMIT_NOFILE", "100")
             .docker(&image, ["--read-only", "--user", "65534"])

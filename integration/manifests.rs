@@ -101,6 +101,10 @@ mod tests {
             let errors = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{why}: {errors}");
             assert!(!errors.contains("TINYSVC_"), "{why}: {errors}");
+            let shown = String::from_utf8_lossy(&output.stdout);
+            for (name, _) in variables {
+                assert!(shown.contains(&name), "{why}: {name} is not among\n{shown}");
+            }
         }
     }
 

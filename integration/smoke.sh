@@ -20,7 +20,7 @@ chmod 755 "$scratch"
 passed=0 failed=0 n=0 image=tinysvc-smoke-$$
 started=()
 
-# ---- the scene: run NAME WORDS... starts an init; the rest looks at it -----------------------------------
+# ---- the scene: start ... starts an init, code sets $seen to its exit status; the rest looks at it -----------------------------------
 
 in_docker() {
     start() { # start FLAGS -- INIT WORDS...: in the background; sets $id
@@ -38,7 +38,7 @@ in_docker() {
     inside() { docker exec "$id" "$@"; }
     signal() { docker kill -s "$1" "$id" >/dev/null 2>&1; }
     runs() { [ "$(docker inspect -f '{{.State.Running}}' "$id")" = true ]; }
-    code() { timeout $PATIENCE docker wait "$id"; }
+    code() { seen=$(timeout $PATIENCE docker wait "$id"); }
     end() { docker rm -f "$1" >/dev/null; }
     unprivileged=(--read-only --user 65534)
     init=/sbin/tinysvc app=/app counter=/counter
@@ -74,10 +74,11 @@ in_namespace() {
     }
     signal() { kill -s "$1" "${pid:-none}" 2>/dev/null; }
     runs() { kill -0 "${shell[id]}" 2>/dev/null; }
-    code() {
-        wait_until "! runs" || { echo 'still running'; return; }
+    code() { # in this shell, whose child it is
+        seen='still running'
+        wait_until "! runs" || return
         wait "${shell[id]}"
-        echo $?
+        seen=$?
     }
     end() { kill -9 "${shell[$1]}" 2>/dev/null; wait "${shell[$1]}" 2>/dev/null; }
     if [ "$(id -u)" = 0 ]; then
@@ -161,11 +162,14 @@ case $(LC_ALL=C ldd "$tinysvc" 2>&1) in *'statically linked'* | *'not a dynamic'
 check "the binary needs no library" static "$seen"
 
 start -- "$init" -- "$app" exit 42
-check "the exit status is passed on" 42 "$(code)"
+code
+check "the exit status is passed on" 42 "$seen"
 start -- "$init" -- "$app" kill KILL
-check "a death by signal N is 128+N" 137 "$(code)"
+code
+check "a death by signal N is 128+N" 137 "$seen"
 start -- "$init" -- /nowhere
-check "a program that is not there is 127" 127 "$(code)"
+code
+check "a program that is not there is 127" 127 "$seen"
 
 start -- "$app" orphans 100 hang
 wait_until 'shows "100 orphans end"'
@@ -193,11 +197,11 @@ check "AF_PACKET is refused, AF_INET is not" "socket AF_PACKET: EAFNOSUPPORT, so
     "$(output | grep '^socket' | paste -sd, | sed 's/,/, /')"
 
 start -- "$init" -p Restart=on-failure -- "$app" count "$counter-1" exit crash,0
-seen=$(code)
+code
 check "a crash is restarted" "2 runs, then 0" "$(output | grep -c '^run ') runs, then $seen"
 
 start -- "$init" -p Restart=always -p RestartPreventExitStatus=23 -- "$app" count "$counter-2" exit 1,23,0
-seen=$(code)
+code
 check "a forbidden exit status is not restarted" "2 runs, then 23" "$(output | grep -c '^run ') runs, then $seen"
 
 start -- "$init" -p DrainSec=3 -- "$app" serve 8080 hang
@@ -211,14 +215,16 @@ wait_until '[ "$(http /readyz)" = 500 ]'
 seen="readyz $(http /readyz), livez $(http /livez)"
 seen="$seen, the program $(inside "$app" get 8080 / 2>/dev/null | grep -q hello && echo still answers || echo has gone)"
 check "readyz turns at SIGTERM, the program drains" "readyz 500, livez 200, the program still answers" "$seen"
-check "then it ends as the program does" 143 "$(code)"
+code
+check "then it ends as the program does" 143 "$seen"
 
 start ${unprivileged[@]+"${unprivileged[@]}"} -- "$init" -p NoNewPrivileges=yes -- "$app" serve 8080 status hang
 wait_until 'shows "end of status"'
 check "without any privilege it works too" "NoNewPrivs: 1, readyz 200" \
     "$(output | grep NoNewPrivs), readyz $(http /readyz)"
 signal TERM
-check "and stops" 143 "$(code)"
+code
+check "and stops" 143 "$seen"
 
 echo
 [ "$failed" = 0 ] && echo "tinysvc does its main job in a $where." || echo "tinysvc does NOT do its main job in a $where."

@@ -8,6 +8,7 @@
 
 mod fact;
 pub mod notify;
+pub mod relay;
 pub mod service;
 mod time;
 

@@ -1,2 +1,3 @@
 //! How does the kernel do it?
+pub mod relay;
 pub mod sys;

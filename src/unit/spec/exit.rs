@@ -53,7 +53,9 @@ impl fmt::Display for Exit {
                 Some(name) => write!(f, "{status}/{name}"),
                 None => write!(f, "{status}"),
             },
-            Exit::Killed(signal) | Exit::Dumped(signal) => write!(f, "{}/{}", signal.number(), signal.short()),
+            Exit::Killed(signal) | Exit::Dumped(signal) => {
+                write!(f, "{}/{}", signal.number(), signal.short())
+            }
         }
     }
 }

@@ -7,12 +7,12 @@
 //! [`engine::relay`]: crate::engine::relay
 #![forbid(unsafe_code)]
 
-use super::sys::relay as sys;
+use super::sys::{relay as sys, signal};
 use crate::engine::SpawnFailure;
 use crate::engine::relay::{
     Conduct, Fact, Hurdle, Order, Place, Relay, Signals, Stream, Subreaper, Terminal, Whom,
 };
-use crate::launch;
+use crate::launch::{self, Failed};
 use crate::plan::{Plan, Session, SignalState};
 use crate::unit::spec::{Exit, Signal, status};
 use nix::errno::Errno;
@@ -53,7 +53,7 @@ impl Init {
     fn begin(&mut self, program: Option<Program>) -> Flow {
         let conduct = self.relay.conduct();
         // Neither call fails with such arguments; where a sandbox forbids them there is nothing better to do.
-        let mask = sys::swap_mask(conduct.taken).unwrap_or(0);
+        let mask = signal::set_mask(conduct.taken).unwrap_or(0);
         let ignore = if sys::default_sigchld().unwrap_or(false) { 1 << (libc::SIGCHLD - 1) } else { 0 };
         let inherited = Signals { mask, default: 0, ignore };
 
@@ -121,18 +121,22 @@ impl Init {
             Place::OwnSession => Session::NewWithTerminal,
             Place::Ours => Session::Inherit,
         };
+        plan.keep_listen_pid = !conduct.listen_pid;
         let (pid, program, at) = (own, program.name.as_str(), Hurdle::Foreground);
         if conduct.needs_stdin && sys::foreground_group() == Err(Errno::EBADF) {
             return self.tell(Fact::NotExecuted { pid, program, errno: libc::EBADF, at, terminal });
         }
-        match launch::spawn(plan) {
+        match launch::start(plan) {
             Ok(pid) => {
                 self.child = Some(pid);
                 self.tell(Fact::Spawned { pid, program, terminal })
             }
-            Err(SpawnFailure::Resources { errno }) => self.tell(Fact::NoProcess { errno }),
-            Err(SpawnFailure::Setup { status, errno }) => {
+            Err(Failed { failure: SpawnFailure::Resources { errno }, .. }) => {
+                self.tell(Fact::NoProcess { errno })
+            }
+            Err(Failed { pid, failure: SpawnFailure::Setup { status, errno } }) => {
                 let at = if status == status::SETSID { Hurdle::Session } else { Hurdle::Exec };
+                let pid = pid.unwrap_or(own);
                 self.tell(Fact::NotExecuted { pid, program, errno, at, terminal })
             }
         }

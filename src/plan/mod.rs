@@ -17,12 +17,19 @@ use std::ffi::CString;
 /// steps run in the order of [`Step::ORDER`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
+    /// Descriptors to be passed on: ours, and the number that the child knows it by. Numbers may overlap.
+    /// Every other descriptor below is left as it is: what was born close-on-exec goes, the rest stays.
+    pub descriptors: Vec<(i32, i32)>,
     /// What is executed, tried in order as execvp(3) tries the folders of `PATH`.
     pub programs: Vec<CString>,
+    /// A descriptor of the program, executed in place of `programs` by execveat(2). Needs no `/proc`.
+    pub image: Option<i32>,
     /// The arguments, from `argv[0]`.
     pub argv: Vec<CString>,
-    /// The environment as `NAME=value`. A `LISTEN_PID=` among it is rewritten by the child.
+    /// The environment as `NAME=value`. A `LISTEN_PID=` among it is rewritten by the child if it names us.
     pub env: Vec<CString>,
+    /// Leave `LISTEN_PID=` as it is.
+    pub keep_listen_pid: bool,
     /// Run a file without a header the kernel knows by `/bin/sh`, as execvp(3) does.
     pub shell_fallback: bool,
     /// The child's place among sessions and process groups.
@@ -47,6 +54,8 @@ pub struct Plan {
     pub working_directory: Option<(CString, bool)>,
     /// `NoNewPrivileges=`, or implied by a filter.
     pub no_new_privileges: bool,
+    /// Take the file system away by landlock(7): no file can be opened, made or executed any more, but `image`.
+    pub landlock: bool,
     /// Seccomp programs, installed in this order.
     pub filters: Vec<Filter>,
 }
@@ -61,6 +70,7 @@ pub struct Filter {
 }
 
 /// A `struct sock_filter` of linux/filter.h.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields of struct sock_filter")]
 pub struct Instruction {
@@ -111,10 +121,13 @@ pub struct Identity {
 /// The capability sets of capabilities(7), as masks by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Raised in the ambient set (and so permitted, effective and inheritable).
-    pub ambient: u64,
-    /// `SECBIT_*`.
-    pub secure_bits: u32,
-    /// Kept in the permitted, effective and inheritable sets. Capabilities outside are gone.
+    /// Kept in the permitted and effective sets until the program is executed, which computes them anew.
+    /// It must be part of the permitted set that the child is born with.
     pub keep: u64,
+    /// The inheritable set.
+    pub inheritable: u64,
+    /// Raised in the ambient set; part of `keep` and of `inheritable`.
+    pub ambient: u64,
+    /// `SECBIT_*`, or `None` to leave them.
+    pub secure_bits: Option<u32>,
 }

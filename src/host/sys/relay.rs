@@ -9,19 +9,6 @@ use std::ptr;
 /// The size of a signal set, as the kernel wants to be told.
 const SET: usize = size_of::<u64>();
 
-/// Replaces the mask of blocked signals and returns the one before.
-///
-/// See rt_sigprocmask(2). Cannot fail with these arguments.
-pub fn swap_mask(mask: u64) -> Result<u64, Errno> {
-    let mut old = 0u64;
-    // SAFETY: both pointers are to words of the size that is given, alive for the call; the kernel reads the first and
-    // writes the second. A mask affects no memory.
-    let ret = unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut old, SET)
-    };
-    Errno::result(ret).map(|_| old)
-}
-
 /// Sleeps until a signal of `set` is pending, takes it and returns its number.
 ///
 /// `EINTR`: a signal outside the set was handled, or the process was stopped and continued. See rt_sigtimedwait(2).

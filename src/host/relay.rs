@@ -68,8 +68,7 @@ impl Init {
             self.tell(Fact::Detached { failed, leader })?;
         }
         if let Some(program) = program {
-            let terminal =
-                if conduct.asks_terminal { terminal(conduct.place, kept) } else { Terminal::Taken };
+            let terminal = if conduct.asks_terminal { terminal(&conduct, kept) } else { Terminal::Taken };
             self.spawn(&conduct, inherited, program, terminal, pid)?;
         }
         if conduct.leave_directory {
@@ -227,9 +226,10 @@ fn ending(status: i32) -> Option<Exit> {
 
 /// What a child will meet that takes the terminal. The child itself has no words, so this is found out beforehand.
 /// `kept`: the terminal that we have just given up stays with our session.
-fn terminal(place: Place, kept: bool) -> Terminal {
-    let answer = match place {
+fn terminal(conduct: &Conduct, kept: bool) -> Terminal {
+    let answer = match conduct.place {
         Place::Ours => Ok(()),
+        Place::Foreground if !conduct.needs_stdin && std::fs::File::open("/dev/tty").is_ok() => Ok(()),
         Place::Foreground => sys::foreground_group().map(drop),
         Place::OwnSession => match unistd::isatty(io::stdin()) {
             Err(errno) => Err(errno),

@@ -17,6 +17,7 @@ pub mod log;
 mod notify;
 mod perform;
 mod reap;
+pub mod relay;
 pub mod signals;
 mod snapshot;
 pub mod sys;

@@ -38,8 +38,10 @@ pub struct Plan {
     pub image: Option<i32>,
     /// The arguments, from `argv[0]`.
     pub argv: Vec<CString>,
-    /// The environment as `NAME=value`. A `LISTEN_PID=` among it is rewritten by the child.
+    /// The environment as `NAME=value`. A `LISTEN_PID=` among it is rewritten by the child if it names us.
     pub env: Vec<CString>,
+    /// Leave `LISTEN_PID=` as it is.
+    pub keep_listen_pid: bool,
     /// Run a file without a header the kernel knows by `/bin/sh`, as execvp(3) does.
     pub shell_fallback: bool,
     /// The child's place among sessions and process groups.

@@ -5,7 +5,6 @@
 //! compiled once for an activation and reused by its restarts.
 #![forbid(unsafe_code)]
 
-pub mod calls;
 mod capability;
 mod compile;
 pub mod facility;

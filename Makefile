@@ -41,7 +41,8 @@ endef
 # ten at start; relocations take bits and not entries (40 kB less); no unwind tables, since nothing unwinds (110 kB less). The
 # binary stays position-independent and RELRO: 5 us more than without, and worth it.
 LINK = -C link-arg=-Wl,--build-id=none -C link-arg=-Wl,-z,noseparate-code
-LINK += $(if $(findstring musl,$(TRIPLE)),-C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,-T,$(CURDIR)/src/release.ld)
+LINK += $(if $(findstring musl,$(TRIPLE)),$(LINK_MUSL))
+LINK_MUSL = -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,-T,$(CURDIR)/src/release.ld
 
 .PHONY: help
 help: ## this list

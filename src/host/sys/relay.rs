@@ -13,8 +13,8 @@ const SET: usize = size_of::<u64>();
 ///
 /// `EINTR`: a signal outside the set was handled, or the process was stopped and continued. See rt_sigtimedwait(2).
 pub fn wait_signal(set: u64) -> Result<i32, Errno> {
-    // SAFETY: the set is a live word of the size that is given and is only read. A null siginfo asks for none, and a null
-    // time means to wait without end.
+    // SAFETY: the set is a live word of the size that is given and is only read. A null siginfo asks for none, and
+    // a null time means to wait without end.
     let ret = unsafe {
         libc::syscall(
             libc::SYS_rt_sigtimedwait,
@@ -57,7 +57,8 @@ pub fn default_sigchld() -> Result<bool, Errno> {
     Errno::result(ret).map(|_| old.sa_sigaction == libc::SIG_IGN)
 }
 
-/// Gives up the controlling terminal if it is the one on standard input. `ENOTTY`: it is not. See ioctl_tty(2), TIOCNOTTY.
+/// Gives up the controlling terminal if it is the one on standard input. `ENOTTY`: it is not. See TIOCNOTTY in
+/// ioctl_tty(2).
 ///
 /// If this process leads its session, the kernel sends SIGHUP and SIGCONT to the terminal's foreground group.
 pub fn detach_terminal() -> Result<(), Errno> {

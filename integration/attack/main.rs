@@ -3,8 +3,12 @@
 //! `NAME:ARG:ARG…` prints `NAME:ARG:ARG…=` and `ok`, an errno's name, or what was asked for. Numbers are
 //! decimal or `0x…`. It calls the kernel itself, as whoever wants out would.
 #![allow(unsafe_code, reason = "the attacks are system calls")]
-#![allow(missing_docs, reason = "a program of the tests")]
-#![allow(clippy::indexing_slicing, reason = "a missing argument should end it")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a program of the tests, which should end at a mistake"
+)]
 
 use nix::errno::Errno;
 use std::arch::asm;
@@ -56,12 +60,70 @@ fn make(name: &str, words: &[&str], numbers: &[i64]) -> String {
             let turned = unsafe { libc::syscall(libc::SYS_getpriority, 0, 0) };
             (20 - turned).to_string()
         }
+        "securebits" => {
+            // SAFETY: PR_GET_SECUREBITS takes no argument.
+            unsafe { libc::prctl(libc::PR_GET_SECUREBITS) }.to_string()
+        }
+        // Whether our group is in the foreground of the controlling terminal.
+        "foreground" => match fs::File::open("/dev/tty") {
+            Ok(tty) => (nix::unistd::tcgetpgrp(tty) == Ok(nix::unistd::getpgrp())).to_string(),
+            Err(e) => errno(&e),
+        },
+        "serve" => serve(argument(0) as i32),
+        // Whether our own memory may still be looked at after a child of ours has changed its user.
+        "dumpable" => {
+            let plan = tinysvc::plan::Plan {
+                programs: vec![c"/bin/true".to_owned()],
+                argv: vec![c"true".to_owned()],
+                identity: Some(tinysvc::plan::Identity { groups: None, gid: None, uid: Some(65_534) }),
+                ..tinysvc::plan::Plan::default()
+            };
+            let spawned = tinysvc::launch::spawn_shielded(&plan);
+            format!("{} {:?}", spawned.is_ok(), nix::sys::prctl::get_dumpable().unwrap())
+        }
+        "spawn" => spawn(words[0], &words[1..].join(":")),
         "pid" => std::process::id().to_string(),
         "group" => nix::unistd::getpgrp().to_string(),
         "session" => nix::unistd::getsid(None).map_or_else(|e| format!("{e:?}"), |pid| pid.to_string()),
         "fd" => nix::unistd::write(unsafe_borrow(argument(0) as i32), b"")
             .map_or_else(|e| format!("{e:?}"), |_| "ok".to_owned()),
         _ => "what?".to_owned(),
+    }
+}
+
+/// No attack: answers one request on an inherited listener, as the health role would.
+fn serve(listener: i32) -> String {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the test passes a listener under this number, and nobody else here uses it.
+    let listener = unsafe { std::net::TcpListener::from_raw_fd(listener) };
+    // What the role does besides: it wakes up for SIGTERM, reads a limit, and waits for several things at once.
+    let (wake, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGTERM, writer).unwrap();
+    nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+    let epoll = nix::sys::epoll::Epoll::new(nix::sys::epoll::EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+    epoll.add(&wake, nix::sys::epoll::EpollEvent::new(nix::sys::epoll::EpollFlags::EPOLLIN, 0)).unwrap();
+    signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
+    let mut events = [nix::sys::epoll::EpollEvent::empty()];
+    epoll.wait(&mut events, nix::sys::epoll::EpollTimeout::NONE).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener.set_nonblocking(false).unwrap();
+    let server = tiny_http::Server::from_listener(listener, None).unwrap();
+    let answered =
+        server.recv().and_then(|request| request.respond(tiny_http::Response::from_string("served")));
+    answered.map_or_else(|e| errno(&e), |()| "ok".to_owned())
+}
+
+/// Makes an attempt in a child that is started as tinysvc starts one.
+fn spawn(session: &str, attempt: &str) -> String {
+    use tinysvc::plan::{Plan, Session};
+    let c_string = |text: &str| std::ffi::CString::new(text).unwrap();
+    let session = if session == "group" { Session::Group } else { Session::Foreground };
+    let programs = vec![c_string("/proc/self/exe")];
+    let plan =
+        Plan { programs, argv: vec![c_string("attack"), c_string(attempt)], session, ..Plan::default() };
+    match tinysvc::launch::spawn_shielded(&plan) {
+        Ok(pid) => format!("{:?}", nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None).is_ok()),
+        Err(failure) => format!("{failure:?}"),
     }
 }
 

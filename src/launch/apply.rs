@@ -159,7 +159,7 @@ impl<'a> Child<'a> {
 
     fn user(&self) -> Result<(), Errno> {
         let Some(uid) = self.plan.identity.as_ref().and_then(|identity| identity.uid) else { return Ok(()) };
-        if self.plan.capabilities.is_some_and(|capabilities| capabilities.keep != 0) {
+        if self.plan.capabilities.is_some_and(|wanted| wanted.keep != 0 || wanted.secure_bits.is_some()) {
             // Otherwise the permitted set goes with uid 0. Execution clears the flag.
             prctl::set_keepcaps(true)?;
         }
@@ -263,9 +263,19 @@ fn enter_session(session: Session) -> Result<(), Errno> {
         Session::Inherit => Ok(()),
         Session::Group => lead_group(),
         Session::Foreground => {
+            // Without a controlling terminal, as in most containers, this one call is all.
+            let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+            let terminal = open(c"/dev/tty", flags, Mode::empty());
+            if let Err(Errno::ENXIO) = terminal {
+                return lead_group();
+            }
             let before = getpgrp();
             lead_group()?;
-            take_foreground(before);
+            match terminal {
+                Ok(terminal) => drop(take_foreground(terminal.as_raw_fd(), before)),
+                // There is no such file, as in an image without /dev.
+                Err(_) => drop((0..3).find(|fd| take_foreground(*fd, before).is_ok())),
+            }
             Ok(())
         }
         Session::New => setsid().map(drop),
@@ -278,32 +288,19 @@ fn enter_session(session: Session) -> Result<(), Errno> {
     }
 }
 
-/// Makes our process group the foreground one of the controlling terminal, if there is one and it was the foreground
-/// of `before`, our parent's group, or of nobody any more. In a shell's background job it is the shell's.
+/// Makes our process group the foreground one of the controlling terminal on `fd`, if the foreground was that of
+/// `before`, our parent's group, or nobody's any more. In a shell's background job it is the shell's.
 ///
-/// Without it the program runs all the same, so nothing here is a failure. SIGTTOU is blocked.
-fn take_foreground(before: Pid) {
-    let take = |fd: i32| {
-        let foreground = terminal::foreground(fd)?;
-        let gone = || kill(Pid::from_raw(-foreground), None) == Err(Errno::ESRCH);
-        // 0 is a group of another PID namespace.
-        if foreground > 0 && (foreground == before.as_raw() || gone()) {
-            terminal::set_foreground(fd, getpid().as_raw())?;
-        }
-        Ok::<(), Errno>(())
-    };
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    match open(c"/dev/tty", flags, Mode::empty()) {
-        Ok(tty) => {
-            let _ = take(tty.as_raw_fd());
-        }
-        // The kernel says: no controlling terminal. That is every container without one, and costs one call.
-        Err(Errno::ENXIO) => {}
-        // There is no such file, as in an empty image without /dev.
-        Err(_) => {
-            let _ = (0..3).find(|fd| take(*fd).is_ok());
-        }
+/// SIGTTOU is blocked. Without the foreground the program runs all the same, so the caller takes no error for a failure:
+/// ENOTTY for what is no terminal or not ours, EIO for one that has hung up.
+fn take_foreground(fd: i32, before: Pid) -> Result<(), Errno> {
+    let foreground = terminal::foreground(fd)?;
+    let gone = || kill(Pid::from_raw(-foreground), None) == Err(Errno::ESRCH);
+    // 0 is a group of another PID namespace.
+    if foreground > 0 && (foreground == before.as_raw() || gone()) {
+        terminal::set_foreground(fd, getpid().as_raw())?;
     }
+    Ok(())
 }
 
 /// Writes `/proc/self/oom_score_adj`: proc_pid_oom_score_adj(5).

@@ -5,8 +5,20 @@
 //! compiled once for an activation and reused by its restarts.
 #![forbid(unsafe_code)]
 
+pub mod calls;
+mod capability;
+mod compile;
+pub mod facility;
+mod filter;
+mod identity;
+mod role;
 mod step;
+mod users;
+pub mod variables;
 
+pub use compile::{Compiled, Enforcement, Holding, PlanError, compile};
+pub use facility::Facility;
+pub use role::role_plan;
 pub use step::Step;
 
 use std::ffi::CString;

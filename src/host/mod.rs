@@ -194,15 +194,15 @@ impl Host {
             self.tell_watchdog(now);
             self.check_empty();
 
-            let ready = match self.waiting.wait(&self.signals, self.patience()) {
-                Ok(ready) => ready,
+            let patience = self.patience();
+            match self.waiting.wait(&self.signals, patience) {
+                Ok(ready) => self.collect(ready, &mut facts),
                 Err(e) => {
                     // Nothing is known to cause this; going on blindly would be a busy loop.
                     error!("cannot wait for events: {e}");
                     return exit_code::OSERR;
                 }
-            };
-            self.collect(ready, &mut facts);
+            }
         }
     }
 
@@ -218,22 +218,14 @@ impl Host {
     /// The facts of one wake-up, in their order.
     fn collect(&mut self, ready: Ready, facts: &mut Vec<Event>) {
         facts.append(&mut self.yielded);
-        let mut requests = Vec::new();
-        let (mut more, mut children) = (false, ready.has(Source::Pidfd));
-        if ready.has(Source::Signals) {
-            more |= self.signals.drain(|received| match received.signal {
-                Signal::CHLD => children = true,
-                // Our own write to a pipe that nobody reads any more.
-                Signal::PIPE if received.own => {}
-                signal => requests.push(Event::Signal { signal }),
-            });
-        }
+        self.more = false;
+        let children = ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
         if children || self.engine.waiting_for_empty().is_some() {
-            more |= self.reap();
+            self.more |= self.reap();
         }
         // After reaping, so that whatever an ended process has said is there, and before its end is told.
         if ready.has(Source::Notify) || !self.ended.is_empty() {
-            more |= self.read_notify(facts);
+            self.more |= self.read_notify(facts);
         }
         facts.extend(self.ended.drain(..).map(|ended| Event::Exited { run: ended.run, exit: ended.exit }));
         // Nothing is due before the next deadline, so a tick before it is no news.
@@ -243,11 +235,12 @@ impl Host {
         if ready.has(Source::Channel) {
             self.answer();
         }
-        if ready.has(Source::Listener) {
-            requests.push(Event::Connection { unit: HEALTH });
+        if let Some(signal) = ready.signal.filter(|signal| *signal != Signal::CHLD) {
+            facts.push(Event::Signal { signal });
         }
-        facts.append(&mut requests);
-        self.more = more;
+        if ready.has(Source::Listener) {
+            facts.push(Event::Connection { unit: HEALTH });
+        }
     }
 
     fn reap(&mut self) -> bool {

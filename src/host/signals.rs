@@ -1,40 +1,27 @@
-//! Signals to PID 1: blocked from the start, read from a signalfd, never handled.
+//! Signals to PID 1: blocked from the start, taken one by one when we are ready for them, never handled.
 //!
-//! Nothing runs in signal context, so nothing can be interrupted or lost: what the kernel has queued is what is read, real-time
+//! Nothing runs in signal context, so nothing can be interrupted or lost: what the kernel has queued is what is taken, real-time
 //! signals each by itself and in their order. A child gets back the very state that tinysvc was started with.
 //!
 //! signal-hook's self-pipe would cost a handler, a write and a read for each signal, and two system
 //! calls for each of 60 signals at the start; see ARCHITECTURE.md.
 #![forbid(unsafe_code)]
 
-use super::sys::signal::{set_disposition, set_mask, signalfd};
+use super::sys::memory::forget_code_and_wait_signal;
+use super::sys::signal::{Info, set_disposition, set_mask, signalfd, wait_signal};
 use crate::plan::SignalState;
-use crate::unit::spec::Signal;
+use crate::unit::spec::{Signal, Span};
 use nix::errno::Errno;
-use nix::unistd::read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// The size of `struct signalfd_siginfo`, signalfd(2).
-const INFO_SIZE: usize = 128;
-/// How many are read at once.
-const BATCH: usize = 8;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 /// The signals of this process.
 #[derive(Debug)]
 pub struct Signals {
-    fd: OwnedFd,
+    set: u64,
     original_mask: u64,
     sigchld_was_ignored: bool,
     own_pid: u32,
-}
-
-/// One signal that was sent to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// Which.
-    pub signal: Signal,
-    /// It came from this process: SIGPIPE of a log line that nobody read, say.
-    pub own: bool,
 }
 
 /// The bit of a signal in a set.
@@ -48,17 +35,17 @@ fn all() -> u64 {
 }
 
 impl Signals {
-    /// Blocks every signal and begins to collect them.
+    /// Blocks every signal and so begins to collect them.
     ///
     /// # Errors
-    /// That of signalfd(2).
+    /// None that the kernel documents.
     pub fn take_over() -> Result<Signals, Errno> {
         let set = all();
         // Signals that came with us blocked stay blocked, faults among them.
         let original_mask = set_mask(set)?;
         // An ignored SIGCHLD would have the kernel throw our children's ends away.
         let sigchld_was_ignored = set_disposition(Signal::CHLD.number(), false)?;
-        Ok(Signals { fd: signalfd(set)?, original_mask, sigchld_was_ignored, own_pid: std::process::id() })
+        Ok(Signals { set, original_mask, sigchld_was_ignored, own_pid: std::process::id() })
     }
 
     /// The state that a child is to start with: the one that we were started with.
@@ -70,28 +57,32 @@ impl Signals {
         SignalState { mask: self.original_mask, default, ignore }
     }
 
-    /// Reads what has come, at most a batch, and sleeps until there is something; calls `each` for every signal in the kernel's order. Says whether there
-    /// may be more.
-    pub fn drain(&self, mut each: impl FnMut(Received)) -> bool {
-        let mut buffer = [0u8; INFO_SIZE * BATCH];
-        let Ok(len) = read(&self.fd, &mut buffer) else { return false };
-        let (infos, _) = buffer.split_at(len.min(buffer.len()));
-        for info in infos.chunks_exact(INFO_SIZE) {
-            // ssi_signo at 0, ssi_pid at 12.
-            let word = |at: usize| {
-                info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
-            };
-            if let Some(signal) = i32::try_from(word(0)).ok().and_then(Signal::new) {
-                each(Received { signal, own: word(12) == self.own_pid });
-            }
-        }
-        len == buffer.len()
+    /// A descriptor that is readable while a signal is pending. Nothing is read from it.
+    ///
+    /// # Errors
+    /// Those of signalfd(2).
+    pub fn descriptor(&self) -> Result<OwnedFd, Errno> {
+        signalfd(self.set)
     }
-}
 
-impl AsFd for Signals {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+    /// Takes the next signal, sleeping for at most `patience` until there is one; infinity is for ever. `None` for no signal, and
+    /// for one that says nothing.
+    pub fn next(&self, patience: Span) -> Option<Signal> {
+        let limit = (!patience.is_infinite()).then(|| Duration::from_micros(patience.as_micros()));
+        self.received(wait_signal(self.set, limit))
+    }
+
+    /// Forgets our code and takes the next signal, however long that takes.
+    pub fn settle(&self) -> Option<Signal> {
+        self.received(forget_code_and_wait_signal(self.set))
+    }
+
+    fn received(&self, info: Result<Info, Errno>) -> Option<Signal> {
+        let info = info.ok()?;
+        let signal = Signal::new(info.signal())?;
+        // Our own write to a pipe that nobody reads any more.
+        let echo = signal == Signal::PIPE && info.sender() == Some(self.own_pid);
+        (!echo).then_some(signal)
     }
 }
 

@@ -1,54 +1,57 @@
 //! Sleeping until there is something to do.
 //!
-//! Most of the time there is one thing to wait for, signals, and then the wait is the read that takes them:
-//! one system call where epoll(7) would need two, and no epoll instance at all. As soon as anything
+//! Most of the time there is one thing to wait for, signals, and then the wait is the call that takes them:
+//! one system call where epoll(7) would need two, and no descriptor at all. As soon as anything
 //! else is watched, epoll does the waiting. Before the first sleep that no deadline ends, the code that was only needed to
 //! get there is unmapped.
 #![forbid(unsafe_code)]
 
 use super::signals::Signals;
-use super::sys::memory::forget_code_and_wait;
-use crate::unit::spec::Span;
+use super::sys::memory::forget_code_and_poll;
+use crate::unit::spec::{Signal, Span};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-/// What can be watched. A set of them is a sum.
+/// What can be watched beside signals. A set of them is a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Source {
-    /// The signalfd.
-    Signals = 1,
     /// Readiness messages.
-    Notify = 2,
+    Notify = 1,
     /// A client at the probes' listener.
-    Listener = 4,
+    Listener = 2,
     /// The health role asks.
-    Channel = 8,
+    Channel = 4,
     /// The end of a run, by its pidfd; any of them.
-    Pidfd = 16,
+    Pidfd = 8,
 }
 
-/// Which sources have something to say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ready(u64);
-
-impl Ready {
-    /// Whether this one has.
-    pub fn has(self, source: Source) -> bool {
-        self.0 & source as u64 != 0
-    }
-}
-
+/// A signal is pending.
+const SIGNALS: u64 = 16;
 /// How many events one wait returns.
 const EVENTS_MAX: usize = 8;
 
-/// What is waited for beside signals.
+/// What a wait has found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ready {
+    sources: u64,
+    /// The next signal in the kernel's order. One a turn, so that a flood of them cannot keep the loop from its other work.
+    pub signal: Option<Signal>,
+}
+
+impl Ready {
+    /// Whether this source has something to say.
+    pub fn has(self, source: Source) -> bool {
+        self.sources & source as u64 != 0
+    }
+}
+
+/// What is waited for.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    /// There once something other than signals is, or has been, watched.
-    epoll: Option<Epoll>,
+    /// There once something beside signals is, or has been, watched; with it the descriptor of the signals.
+    epoll: Option<(Epoll, OwnedFd)>,
     /// We have slept without a deadline once.
     settled: bool,
 }
@@ -57,18 +60,18 @@ impl Waiting {
     /// Watches a descriptor until it is closed or [`Waiting::ignore`]d.
     ///
     /// # Errors
-    /// Those of epoll_create1(2) and epoll_ctl(2).
+    /// Those of signalfd(2), epoll_create1(2) and epoll_ctl(2).
     pub fn watch(&mut self, signals: &Signals, fd: impl AsFd, source: Source) -> Result<(), Errno> {
-        let readable = |source| EpollEvent::new(EpollFlags::EPOLLIN, source as u64);
-        let epoll = match self.epoll.take() {
+        let readable = |source| EpollEvent::new(EpollFlags::EPOLLIN, source);
+        let (epoll, _) = match &self.epoll {
             Some(epoll) => epoll,
             None => {
-                let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-                epoll.add(signals, readable(Source::Signals))?;
-                epoll
+                let (epoll, pending) = (Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?, signals.descriptor()?);
+                epoll.add(&pending, readable(SIGNALS))?;
+                self.epoll.insert((epoll, pending))
             }
         };
-        self.epoll.insert(epoll).add(fd, readable(source))
+        epoll.add(fd, readable(source as u64))
     }
 
     /// Watches a descriptor no more.
@@ -76,53 +79,42 @@ impl Waiting {
     /// # Errors
     /// Those of epoll_ctl(2).
     pub fn ignore(&mut self, fd: impl AsFd) -> Result<(), Errno> {
-        self.epoll.as_ref().map_or(Ok(()), |epoll| epoll.delete(fd))
+        self.epoll.as_ref().map_or(Ok(()), |(epoll, _)| epoll.delete(fd))
     }
 
-    /// Sleeps until a source is ready, at most for `patience`; infinity is for ever.
+    /// Sleeps until there is something, at most for `patience`; infinity is for ever.
     ///
     /// # Errors
-    /// Those of epoll_wait(2) and poll(2) that are no interruption.
+    /// Those of epoll_wait(2) that are no interruption.
     pub fn wait(&mut self, signals: &Signals, patience: Span) -> Result<Ready, Errno> {
-        let ready = match &self.epoll {
-            // Whoever reads next sleeps until there is something to be read.
-            None if patience.is_infinite() && self.settled => Ok(Ready(Source::Signals as u64)),
-            None => {
-                let ms = millis(patience)
-                    .and_then(|ms| PollTimeout::try_from(ms).ok())
-                    .unwrap_or(PollTimeout::NONE);
-                let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-                if patience.is_infinite() {
-                    self.settled = true;
-                    forget_code_and_wait(&mut fds).map(|n| Ready(n.min(1) as u64))
-                } else {
-                    poll(&mut fds, ms).map(|n| Ready(u64::from(n > 0)))
-                }
-            }
-            Some(epoll) => {
-                if patience.is_infinite() && !self.settled {
-                    self.settled = true;
-                    // An epoll instance can itself be polled for; what is ready is asked at once.
-                    forget_code_and_wait(&mut [PollFd::new(epoll.0.as_fd(), PollFlags::POLLIN)])?;
-                }
-                let ms = millis(patience)
-                    .and_then(|ms| EpollTimeout::try_from(ms).ok())
-                    .unwrap_or(EpollTimeout::NONE);
-                let mut events = [EpollEvent::empty(); EVENTS_MAX];
-                epoll.wait(&mut events, ms).map(|n| {
-                    Ready(events.get(..n).unwrap_or_default().iter().fold(0, |set, event| set | event.data()))
-                })
-            }
+        let settle = patience.is_infinite() && !self.settled;
+        self.settled |= settle;
+        let Some((epoll, _)) = &self.epoll else {
+            let signal = if settle { signals.settle() } else { signals.next(patience) };
+            return Ok(Ready { sources: 0, signal });
         };
-        match ready {
-            Err(Errno::EINTR) => Ok(Ready::default()),
-            ready => ready,
+        if settle {
+            // An epoll instance can itself be polled for; what is ready is asked at once.
+            interrupted(forget_code_and_poll(epoll.0.as_fd()))?;
         }
+        let mut events = [EpollEvent::empty(); EVENTS_MAX];
+        let found = interrupted(epoll.wait(&mut events, timeout(patience)))?;
+        let sources = events.get(..found).unwrap_or_default().iter().fold(0, |set, event| set | event.data());
+        let signal = if sources & SIGNALS != 0 { signals.next(Span::ZERO) } else { None };
+        Ok(Ready { sources, signal })
     }
 }
 
+/// An interruption is a wait that found nothing.
+fn interrupted<T: Default>(result: Result<T, Errno>) -> Result<T, Errno> {
+    if matches!(result, Err(Errno::EINTR)) { Ok(T::default()) } else { result }
+}
+
 /// In milliseconds, rounded up: a wake-up just before a deadline would only be another wait.
-fn millis(patience: Span) -> Option<i32> {
-    let ms = patience.as_micros().div_ceil(1000);
-    (!patience.is_infinite()).then(|| i32::try_from(ms).unwrap_or(i32::MAX))
+fn timeout(patience: Span) -> EpollTimeout {
+    if patience.is_infinite() {
+        return EpollTimeout::NONE;
+    }
+    let ms = i32::try_from(patience.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+    EpollTimeout::try_from(ms).unwrap_or(EpollTimeout::MAX)
 }

@@ -5,6 +5,8 @@
 
 use nix::errno::Errno;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::time::Duration;
 
 /// The size of the kernel's `sigset_t`, which the system calls demand (rt_sigprocmask(2), NOTES).
 const SET_SIZE: usize = size_of::<u64>();
@@ -34,6 +36,61 @@ pub fn signalfd(set: u64) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
+/// What the kernel says of a signal that was taken: the head of `siginfo_t`, sigaction(2).
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug)]
+pub struct Info {
+    signal: i32,
+    errno: i32,
+    code: i32,
+    padding: i32,
+    pid: u32,
+    rest: [u32; 27],
+}
+
+impl Default for Info {
+    fn default() -> Info {
+        Info { signal: 0, errno: 0, code: 0, padding: 0, pid: 0, rest: [0; 27] }
+    }
+}
+
+impl Info {
+    /// Its number.
+    pub fn signal(&self) -> i32 {
+        self.signal
+    }
+
+    /// Who sent it, if a process did.
+    pub fn sender(&self) -> Option<u32> {
+        // SI_USER, SI_QUEUE and SI_TKILL; what comes from the kernel itself has other uses for the field.
+        (self.code <= 0).then_some(self.pid)
+    }
+}
+
+/// Takes a pending signal of `set`, sleeping until there is one, at most for `limit`.
+///
+/// See rt_sigtimedwait(2). `EAGAIN`: the time is over. `EINTR`: the process was stopped and continued.
+pub fn wait_signal(set: u64, limit: Option<Duration>) -> Result<Info, Errno> {
+    let mut info = Info::default();
+    let limit = limit.map(|limit| {
+        let sec = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
+        [sec, i64::from(limit.subsec_nanos())]
+    });
+    take_signal(set, &mut info, limit.as_ref().map_or(ptr::null(), |limit| ptr::from_ref(limit)))?;
+    Ok(info)
+}
+
+/// The call itself, in line where it is used. `limit` is null or a live `struct timespec` of 64-bit fields.
+#[inline(always)]
+pub(super) fn take_signal(set: u64, info: &mut Info, limit: *const [i64; 2]) -> Result<(), Errno> {
+    // SAFETY: the set is SET_SIZE bytes and only read; `info` is as large (128 bytes) and as aligned as the kernel's siginfo_t,
+    // whose head it names; the limit is what this function asks for.
+    let ret = unsafe {
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, ptr::from_mut(info), limit, SET_SIZE)
+    };
+    Errno::result(ret).map(drop)
+}
+
 /// Sets the disposition of a signal to ignored or to the default, and says whether it was ignored before.
 ///
 /// See rt_sigaction(2). Fails with `EINVAL` for SIGKILL, SIGSTOP and numbers that are none.
@@ -48,4 +105,15 @@ pub fn set_disposition(signal: i32, ignored: bool) -> Result<bool, Errno> {
     let ret =
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new.as_ptr(), old.as_mut_ptr(), SET_SIZE) };
     Errno::result(ret).map(|_| old.first() == Some(&libc::SIG_IGN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_siginfo_lies_where_the_kernel_has_it() {
+        assert_eq!(size_of::<Info>(), 128);
+        assert_eq!(std::mem::offset_of!(Info, pid), 16);
+    }
 }

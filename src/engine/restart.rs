@@ -86,8 +86,31 @@ pub fn delay(spec: &ServiceSpec, n: u32) -> Span {
         return max;
     }
     let from = base.as_micros() as f64;
-    let exponent = f64::from(n - 1) / f64::from(spec.restart_steps);
-    Span::from_micros((from * (max.as_micros() as f64 / from).powf(exponent)) as u64)
+    let factor = root(max.as_micros() as f64 / from, spec.restart_steps);
+    Span::from_micros((from * power(factor, n - 1)).round() as u64)
+}
+
+/// The `n`th root of a number above 1, by halving. A logarithm would bring 12 kB of tables for one rare line.
+fn root(number: f64, n: u32) -> f64 {
+    let (mut low, mut high) = (1.0, number);
+    for _ in 0..128 {
+        let middle = low + (high - low) / 2.0;
+        if power(middle, n) < number { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// By squaring; beyond the largest number it is infinite, which compares as it should.
+fn power(base: f64, exponent: u32) -> f64 {
+    let (mut product, mut square, mut left) = (1.0, base, exponent);
+    while left > 0 {
+        if left & 1 == 1 {
+            product *= square;
+        }
+        square *= square;
+        left >>= 1;
+    }
+    product
 }
 
 /// The start limit: `StartLimitBurst=` starts within `StartLimitIntervalSec=`, as systemd's rate limit counts.

@@ -10,7 +10,6 @@ use super::tree::descendants;
 use crate::engine::exit_code;
 use crate::unit::spec::Signal;
 use nix::poll::{PollTimeout, poll};
-use std::collections::BTreeSet;
 use std::panic::{PanicHookInfo, set_hook};
 
 /// How long SIGTERM is given, in steps of [`STEP_MS`].
@@ -46,7 +45,7 @@ fn everybody(signal: Signal) {
         let _none = kill(-1, signal.number());
         return;
     }
-    for pid in descendants(std::process::id() as i32, &BTreeSet::new()).unwrap_or_default() {
+    for pid in descendants(std::process::id() as i32, &[]).unwrap_or_default() {
         // It may have ended meanwhile.
         let _ended = kill(pid, signal.number());
     }

@@ -35,7 +35,6 @@ use nix::time::{ClockId, clock_gettime};
 use notify::{NotifySocket, Upward};
 use reap::{Ended, Reaper};
 use signals::Signals;
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -108,6 +107,11 @@ fn now() -> Mono {
     Mono(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
+/// The value of a variable.
+fn variable<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
+    environment.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_os_str())
+}
+
 /// A variable that whoever started us meant for us and not for the service.
 fn is_ours(name: &OsStr) -> bool {
     ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].iter().any(|ours| name == *ours)
@@ -129,8 +133,7 @@ impl Host {
         }
         let (ours, environment): (Vec<_>, Vec<_>) =
             environment.into_iter().partition(|(name, _)| is_ours(name));
-        let ours: BTreeMap<_, _> = ours.into_iter().collect();
-        let upward = ours.get(OsStr::new("NOTIFY_SOCKET")).and_then(|address| match Upward::open(address) {
+        let upward = variable(&ours, "NOTIFY_SOCKET").and_then(|address| match Upward::open(address) {
             Ok(upward) => Some(upward),
             Err(e) => {
                 warn!("NOTIFY_SOCKET={}: nobody will be told: {e}", address.display());
@@ -357,8 +360,8 @@ fn health_unit() -> Spec {
 }
 
 /// Half of `$WATCHDOG_USEC`, if it is meant for us: sd_watchdog_enabled(3).
-fn upward_watchdog(ours: &BTreeMap<OsString, OsString>) -> Option<Span> {
-    let number = |name: &str| ours.get(OsStr::new(name))?.to_str()?.parse::<u64>().ok();
+fn upward_watchdog(ours: &[(OsString, OsString)]) -> Option<Span> {
+    let number = |name| variable(ours, name)?.to_str()?.parse::<u64>().ok();
     let for_us = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
     number("WATCHDOG_USEC").filter(|us| for_us && *us > 0).map(|us| Span::from_micros((us / 2).max(1000)))
 }

@@ -142,7 +142,7 @@ impl Host {
                     return;
                 }
                 let spared = [main, control].into_iter().flatten().filter_map(|run| self.reaper.pid(run));
-                let spared = spared.collect();
+                let spared: Vec<i32> = spared.collect();
                 self.signal_service(&spared, signal)
             }
             Whom::Everything => {
@@ -150,11 +150,7 @@ impl Host {
                     return;
                 }
                 // As PID 1 this is everything in the namespace, at once: nobody can fork out of it.
-                if self.is_pid1 {
-                    kill(-1, signal.number())
-                } else {
-                    self.signal_below(&BTreeSet::new(), &BTreeSet::new(), signal)
-                }
+                if self.is_pid1 { kill(-1, signal.number()) } else { self.signal_below(&[], &[], signal) }
             }
         };
         match sent {
@@ -164,8 +160,8 @@ impl Host {
     }
 
     /// Signals every process of the one service but those spared: all below us that are no role's.
-    fn signal_service(&self, spared: &BTreeSet<i32>, signal: Signal) -> Result<(), Errno> {
-        let roles = self.reaper.pids_of(HEALTH).collect();
+    fn signal_service(&self, spared: &[i32], signal: Signal) -> Result<(), Errno> {
+        let roles: Vec<i32> = self.reaper.pids_of(HEALTH).collect();
         let sent = self.signal_below(&roles, spared, signal);
         if sent.is_err() && self.is_pid1 && spared.is_empty() {
             // Without /proc nobody can be told apart. The role that dies of it comes back with the next probe.
@@ -174,12 +170,7 @@ impl Host {
         sent
     }
 
-    fn signal_below(
-        &self,
-        except: &BTreeSet<i32>,
-        spared: &BTreeSet<i32>,
-        signal: Signal,
-    ) -> Result<(), Errno> {
+    fn signal_below(&self, except: &[i32], spared: &[i32], signal: Signal) -> Result<(), Errno> {
         let us = std::process::id() as i32;
         let each = |pids: &BTreeSet<i32>, signal: Signal| {
             for pid in pids.iter().filter(|pid| !spared.contains(pid)) {
@@ -209,7 +200,7 @@ impl Host {
         if self.reaper.nobody() {
             return true;
         }
-        let roles: BTreeSet<i32> = self.reaper.pids_of(HEALTH).collect();
+        let roles: Vec<i32> = self.reaper.pids_of(HEALTH).collect();
         match unit {
             None => false,
             Some(HEALTH) => roles.is_empty(),

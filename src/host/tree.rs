@@ -13,7 +13,7 @@ use std::io::Read;
 ///
 /// # Errors
 /// Where `/proc` cannot be listed.
-pub fn descendants(root: i32, except: &BTreeSet<i32>) -> Result<BTreeSet<i32>, Errno> {
+pub fn descendants(root: i32, except: &[i32]) -> Result<BTreeSet<i32>, Errno> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     let mut buffer = String::new();
     for entry in

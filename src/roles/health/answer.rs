@@ -141,7 +141,8 @@ pub fn reply(
             (None, Some(_)) => Reply::not_found(),
         };
     }
-    let mut unmatched: BTreeSet<&str> = question.exclude.iter().map(String::as_str).collect();
+    let mut unmatched = BTreeSet::new();
+    unmatched.extend(question.exclude.iter().map(String::as_str));
     let excluded: Vec<bool> = checks.iter().map(|c| take(&mut unmatched, c.name)).collect();
     let failed = checks.iter().zip(&excluded).any(|(c, excluded)| c.failure.is_some() && !excluded);
     let status = if failed { 500 } else { 200 };

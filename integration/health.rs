@@ -18,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tinysvc::engine::service::State;
+use tinysvc::engine::State;
 use tinysvc::host::health::{Answer, answer, channel, listen};
 use tinysvc::roles::health::{CONNECTIONS_MAX, main, main_on_stdio};
 use tinysvc::wire::{Component, Phase, Snapshot};

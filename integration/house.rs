@@ -2,6 +2,8 @@
 //!
 //! It reads the sources as text. What it enforces is drawn in ARCHITECTURE.md.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +12,8 @@ use std::path::{Path, PathBuf};
 const MAY_ENTER: &[(&str, &[&str])] = &[
     ("wire", &["wire"]),
     ("engine", &["engine", "unit::spec"]),
-    ("unit", &["unit", "plan::calls"]),
-    ("plan", &["plan", "unit::spec"]),
+    ("unit", &["unit"]),
+    ("plan", &["plan", "unit::spec", "unit::calls", "unit::words"]),
     ("launch", &["launch", "plan", "engine::SpawnFailure", "unit::spec", "host::sys"]),
     ("host", &["host", "engine", "plan", "launch", "unit::spec", "wire"]),
     ("roles", &["roles", "wire"]),
@@ -29,7 +31,9 @@ const IMPURE: &[&str] = &[
     "Instant",
     "SystemTime",
     "std::env",
-    "std::io",
+    "io::stdin",
+    "io::stdout",
+    "io::stderr",
     "nix::",
     "libc::",
     "rand",
@@ -97,8 +101,8 @@ fn a_room_enters_only_the_rooms_it_may() {
         let allowed = MAY_ENTER.iter().find(|(r, _)| *r == room);
         let Some((_, allowed)) = allowed else { panic!("src/{name}: {room} is no room of the house") };
         for path in named(&code(&text)) {
-            let fits = |a: &&str| path == **a || path.starts_with(&format!("{a}::"));
-            if !path.is_empty() && !allowed.iter().any(|a| fits(&a)) {
+            let fits = |a: &str| path == a || path.starts_with(&format!("{a}::"));
+            if !path.is_empty() && !allowed.iter().any(|a| fits(a)) {
                 wrong.push(format!("src/{name} names crate::{path}, which {room} may not enter"));
             }
         }
@@ -149,6 +153,8 @@ fn unsafe_lives_in_one_room() {
             "lib.rs" | "main.rs" | "host/mod.rs" => "#![deny(unsafe_code)]",
             _ => "#![forbid(unsafe_code)]",
         };
-        assert!(text.contains(attribute), "src/{name} lacks {attribute}");
+        // Its module's attribute counts for a file of tests beside it.
+        let inherits = name.ends_with("tests.rs");
+        assert!(inherits || text.contains(attribute), "src/{name} lacks {attribute}");
     }
 }

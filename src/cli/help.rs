@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io::Write;
 
 /// What `--help` prints.
-const HELP: &str = "\
+pub(super) const HELP: &str = "\
 tinysvc runs one program as the init of a container, and is to it what systemd is on a host.
 
   tinysvc [OPTIONS] [--] PROGRAM [ARG]...     supervise one program

@@ -4,10 +4,14 @@
 //! each has a file of its own. The way of one supervised command is kept short: it is what containers start with.
 #![forbid(unsafe_code)]
 
+mod catatonit;
+mod dropin;
+mod dumb_init;
 pub mod health;
 mod help;
 mod run;
 mod show;
+mod tini;
 
 use crate::engine::exit_code;
 use crate::host;
@@ -20,6 +24,9 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Runs what the argument line asks for and returns the exit status.
 pub fn main(args: Vec<OsString>) -> u8 {
+    if let Some(run) = args.first().and_then(|name| dropin::personality(name)) {
+        return run(args);
+    }
     let Some((called, rest)) = args.split_first() else { return exit_code::USAGE };
     let name = called.as_bytes().rsplit(|b| *b == b'/').next().unwrap_or_default();
     if name == host::HEALTH_ROLE.as_bytes() {

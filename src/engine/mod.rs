@@ -8,6 +8,7 @@
 
 mod fact;
 pub mod notify;
+pub mod relay;
 pub mod restart;
 mod service;
 mod state;

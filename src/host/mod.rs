@@ -17,6 +17,7 @@ pub mod log;
 mod notify;
 mod perform;
 mod reap;
+pub mod relay;
 pub mod signals;
 mod snapshot;
 pub mod sys;
@@ -82,6 +83,8 @@ struct Host {
     yielded: Vec<Event>,
     /// Something was left unread by the last turn.
     more: bool,
+    /// We have slept once.
+    settled: bool,
     /// Ends that were learned of while doing something else.
     ended: Vec<Ended>,
 }
@@ -183,6 +186,7 @@ impl Host {
             started,
             yielded: Vec::new(),
             more: false,
+            settled: false,
             ended: Vec::new(),
         })
     }
@@ -207,7 +211,9 @@ impl Host {
             self.check_empty();
 
             let mut events = [EpollEvent::empty(); EVENTS_MAX];
-            let ready = match self.epoll.wait(&mut events, self.patience()) {
+            let patience = self.patience();
+            self.settle(patience);
+            let ready = match self.epoll.wait(&mut events, patience) {
                 Ok(n) => events.get(..n).unwrap_or_default(),
                 Err(Errno::EINTR) => &[],
                 Err(e) => {
@@ -217,6 +223,15 @@ impl Host {
                 }
             };
             self.collect(ready, &mut facts);
+        }
+    }
+
+    /// Before the first sleep that no deadline ends: most of our code was needed to get here only.
+    fn settle(&mut self, patience: EpollTimeout) {
+        if patience.is_none() && !self.settled {
+            self.settled = true;
+            // A kernel that does not do it loses us nothing but memory.
+            let _kept = sys::memory::forget_code();
         }
     }
 
@@ -302,7 +317,7 @@ impl Host {
         } else {
             let epoll = &self.epoll;
             self.reaper
-                .relax(&mut self.ended, |fd| Ok(epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, PIDFD))?));
+                .relax(&mut self.ended, |fd| epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, PIDFD)));
         }
     }
 

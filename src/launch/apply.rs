@@ -237,7 +237,8 @@ impl<'a> Child<'a> {
             }
             match errno {
                 Errno::EACCES => answer = errno,
-                Errno::ENOENT | Errno::ENOTDIR => {}
+                Errno::ENOENT | Errno::ENOTDIR if answer == Errno::EACCES => {}
+                Errno::ENOENT | Errno::ENOTDIR => answer = errno,
                 _ => return errno,
             }
         }

@@ -30,6 +30,23 @@ use std::ffi::{CStr, CString};
 /// # Errors
 /// `Resources` if there is no process; `Setup` if a step failed in it, which is then reaped already.
 pub fn spawn(plan: &Plan) -> Result<i32, SpawnFailure> {
+    start(plan).map_err(|failed| failed.failure)
+}
+
+/// A [`spawn`] that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The pid of the process that was, for words only: it is reaped.
+    pub pid: Option<i32>,
+    /// Why.
+    pub failure: SpawnFailure,
+}
+
+/// [`spawn`] for a caller that must name the process even if it failed.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn start(plan: &Plan) -> Result<i32, Failed> {
     let mut listen_pid = ListenPid::new(plan);
     let mut child = apply::Child::new(plan, listen_pid.as_mut());
     // A change of user marks the memory as not to be looked at from outside (PR_SET_DUMPABLE(2const)), and for now that
@@ -43,11 +60,13 @@ pub fn spawn(plan: &Plan) -> Result<i32, SpawnFailure> {
         // The worst of a failure here is the restriction above.
         let _ = prctl::set_dumpable(true);
     }
-    let pid = cloned.map_err(|errno| SpawnFailure::Resources { errno: errno as i32 })?;
+    let pid = cloned
+        .map_err(|errno| Failed { pid: None, failure: SpawnFailure::Resources { errno: errno as i32 } })?;
     let Some(failure) = failure else { return Ok(pid) };
     // It has ended already, so this does not wait. ECHILD: the kernel reaps for those who ignore SIGCHLD.
     while waitpid(Pid::from_raw(pid), None) == Err(Errno::EINTR) {}
-    Err(SpawnFailure::Setup { status: failure.status, errno: failure.errno as i32 })
+    let failure = SpawnFailure::Setup { status: failure.status, errno: failure.errno as i32 };
+    Err(Failed { pid: Some(pid), failure })
 }
 
 /// [`spawn`] for a caller whose signals are not blocked: blocks them meanwhile.
@@ -76,6 +95,9 @@ impl ListenPid {
     const NAME: &[u8] = b"LISTEN_PID=";
 
     fn new(plan: &Plan) -> Option<ListenPid> {
+        if plan.keep_listen_pid {
+            return None;
+        }
         let at = plan.env.iter().position(|word| word.to_bytes().starts_with(Self::NAME))?;
         let mut ours = ListenPid { at, text: [0; 24] };
         let word: &CStr = plan.env.get(at).map(CString::as_c_str)?;

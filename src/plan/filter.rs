@@ -16,7 +16,8 @@
 //! Sources: linux/seccomp.h, linux/audit.h, seccomp(2), socketcall(2).
 #![forbid(unsafe_code)]
 
-use super::{Filter, Instruction, calls};
+use super::{Filter, Instruction};
+use crate::unit::calls;
 use crate::unit::spec::{AddressFamilies, CallFilter, status};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,

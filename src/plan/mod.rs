@@ -5,7 +5,6 @@
 //! compiled once for an activation and reused by its restarts.
 #![forbid(unsafe_code)]
 
-pub mod calls;
 mod capability;
 mod compile;
 pub mod facility;
@@ -38,8 +37,10 @@ pub struct Plan {
     pub image: Option<i32>,
     /// The arguments, from `argv[0]`.
     pub argv: Vec<CString>,
-    /// The environment as `NAME=value`. A `LISTEN_PID=` among it is rewritten by the child.
+    /// The environment as `NAME=value`. A `LISTEN_PID=` among it is rewritten by the child if it names us.
     pub env: Vec<CString>,
+    /// Leave `LISTEN_PID=` as it is.
+    pub keep_listen_pid: bool,
     /// Run a file without a header the kernel knows by `/bin/sh`, as execvp(3) does.
     pub shell_fallback: bool,
     /// The child's place among sessions and process groups.

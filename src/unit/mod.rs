@@ -9,6 +9,7 @@
 //! `[X-Tinysvc]`; a *layer* is one of the places that a directive can come from.
 #![forbid(unsafe_code)]
 
+pub mod calls;
 pub mod complaint;
 pub mod directive;
 pub mod layers;

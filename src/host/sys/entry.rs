@@ -15,8 +15,10 @@ use std::os::unix::ffi::OsStringExt;
 pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     let mut args = Vec::with_capacity(usize::try_from(argc).unwrap_or(0));
     for i in 0..usize::try_from(argc).unwrap_or(0) {
-        // SAFETY: execve(2) hands over `argc` pointers, so index i is within the array.
-        let arg = unsafe { *argv.add(i) };
+        // SAFETY: execve(2) hands over an array of `argc` pointers, so index i is within it.
+        let slot = unsafe { argv.add(i) };
+        // SAFETY: it is aligned and initialised, and nobody writes to it.
+        let arg = unsafe { *slot };
         // SAFETY: each is a NUL-terminated string that lives as long as the process.
         let arg = unsafe { CStr::from_ptr(arg) };
         args.push(OsString::from_vec(arg.to_bytes().to_vec()));

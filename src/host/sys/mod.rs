@@ -9,6 +9,7 @@ pub mod descriptor;
 pub mod exec;
 pub mod memory;
 pub mod process;
+pub mod relay;
 pub mod resource;
 pub mod seccomp;
 pub mod signal;

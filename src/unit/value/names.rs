@@ -4,7 +4,7 @@
 //! In a set a word that is unknown is dropped with a problem and the others count, as systemd has it.
 #![forbid(unsafe_code)]
 
-use crate::plan::calls;
+use crate::unit::calls;
 use crate::unit::complaint::Problem;
 use crate::unit::spec::{AddressFamilies, CallFilter, ExitSet, Signal, status};
 use nix::errno::Errno;

@@ -1,0 +1,2 @@
+//! What the small inits do, as tables.
+#![forbid(unsafe_code)]

@@ -118,7 +118,7 @@ impl Table {
         let theirs = || seen(case, &outcome(&Installed::original(peer), case, job));
         // Parent and child of an original write side by side, now and then even into each other's lines.
         let mut last = theirs();
-        for _ in 0..5 {
+        for _ in 0..50 {
             if ours == last || last.end.ends_with(GIVEN_UP) {
                 break;
             }
@@ -360,22 +360,22 @@ fn normal(installed: &Installed, text: &[u8]) -> String {
     text
 }
 
-/// Sends a signal to the init, which must be the direct child.
-pub fn send(child: &Child, signal: i32) {
-    let sent = Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status();
+/// Sends a signal to a process.
+pub fn send(pid: u32, signal: i32) {
+    let sent = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status();
     assert!(sent.expect("kill(1)").success());
 }
 
-/// Waits until the init waits for a signal, and none is there.
+/// Waits until the init waits for a signal, and none is there; or until it has ended.
 pub fn await_quiet(child: &Child) {
     // Some wait with the one call and some with the other, on a signalfd.
     let waiting = [nix::libc::SYS_rt_sigtimedwait, nix::libc::SYS_read].map(|call| format!("{call} "));
     let pid = child.id();
     await_status(pid, "waiting for a signal", |status| {
         let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-        field(status, "State:").starts_with('S')
-            && mask(status, "ShdPnd:") == 0
-            && waiting.iter().any(|name| call.starts_with(name))
+        let sleeps = field(status, "State:").starts_with('S') && mask(status, "ShdPnd:") == 0;
+        field(status, "State:").starts_with('Z')
+            || sleeps && waiting.iter().any(|name| call.starts_with(name))
     });
 }
 
@@ -407,7 +407,8 @@ fn children(pid: u32) -> Vec<u32> {
     text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// The one child of a process that has one.
+/// The one child of a process, once it has one.
 pub fn only_child(pid: u32) -> u32 {
-    *children(pid).first().expect("it has a child")
+    await_status(pid, "a parent", |_| !children(pid).is_empty());
+    children(pid)[0]
 }

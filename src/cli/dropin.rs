@@ -1,8 +1,8 @@
 //! What the three small inits have in common on their command lines: which of them is meant, and getopt(3).
 //!
 //! A personality is chosen by the name that the binary is called by and by nothing else. Each reads its arguments
-//! into a [`Request`], which is plain data, so that a test can look at it; [`answer`] acts on it. The options are read as
-//! glibc's getopt_long(3) does, since that is what the originals use, with its error messages.
+//! into a [`Request`], which is plain data, so that a test can look at it; [`answer`] acts on it. The options are
+//! read as glibc's getopt_long(3) does, since that is what the originals use, with its error messages.
 #![forbid(unsafe_code)]
 
 use super::{catatonit, dumb_init, tini};
@@ -13,7 +13,7 @@ use std::env;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// The program that a name stands for: the one whose last component is `tini`, `docker-init`, `dumb-init` or `catatonit`.
+/// The program that a name stands for, if its last component is `tini`, `docker-init`, `dumb-init` or `catatonit`.
 ///
 /// What it returns takes the whole argument line, name included, and returns the exit status.
 pub fn personality(argv0: &OsStr) -> Option<fn(Vec<OsString>) -> u8> {
@@ -77,8 +77,8 @@ fn assignment(name: OsString, value: &OsStr) -> Option<CString> {
     CString::new(text).ok()
 }
 
-/// The files that execvp(3) tries: the name itself if it has a slash, else one for each folder of `path`, where an empty one
-/// is the working directory.
+/// The files that execvp(3) tries: the name itself if it has a slash, else one for each folder of `path`, where an
+/// empty one is the working directory.
 fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
     /// `_CS_PATH` of glibc, for an environment without the variable.
     const DEFAULT: &[u8] = b"/bin:/usr/bin";

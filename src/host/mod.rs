@@ -23,6 +23,7 @@ mod snapshot;
 pub mod sys;
 mod terminal;
 mod tree;
+mod wait;
 
 use crate::engine::notify::Message;
 use crate::engine::{Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};
@@ -30,8 +31,6 @@ use crate::plan::Plan;
 use crate::plan::facility::Facility;
 use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec, Type};
 use ::log::{error, warn};
-use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::time::{ClockId, clock_gettime};
 use notify::{NotifySocket, Upward};
 use reap::{Ended, Reaper};
@@ -41,6 +40,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use wait::{Ready, Source, Waiting};
 
 /// The service that is supervised.
 const MAIN: UnitId = UnitId(0);
@@ -49,20 +49,10 @@ pub const HEALTH_ROLE: &str = "tinysvc-health";
 /// The health role.
 const HEALTH: UnitId = UnitId(1);
 
-/// What a descriptor of the epoll set is, as its number there. Pidfds have no number of their own.
-const SIGNALS: u64 = 0;
-const NOTIFY: u64 = 1;
-const LISTENER: u64 = 2;
-const CHANNEL: u64 = 3;
-const PIDFD: u64 = 4;
-
-/// How many events one wait returns.
-const EVENTS_MAX: usize = 16;
-
 /// Everything that PID 1 holds.
 struct Host {
     engine: Engine,
-    epoll: Epoll,
+    waiting: Waiting,
     signals: Signals,
     reaper: Reaper,
     /// The environment that we were started with, less what was meant for us alone.
@@ -83,8 +73,6 @@ struct Host {
     yielded: Vec<Event>,
     /// Something was left unread by the last turn.
     more: bool,
-    /// We have slept once.
-    settled: bool,
     /// Ends that were learned of while doing something else.
     ended: Vec<Ended>,
 }
@@ -133,9 +121,7 @@ fn cannot<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> (String, u8
 impl Host {
     fn new(spec: Spec, environment: Vec<(OsString, OsString)>, called: &OsStr) -> Result<Host, (String, u8)> {
         let signals = Signals::take_over().map_err(cannot("read signals (signalfd)"))?;
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(cannot("wait for events (epoll)"))?;
-        let readable = |number| EpollEvent::new(EpollFlags::EPOLLIN, number);
-        epoll.add(&signals, readable(SIGNALS)).map_err(cannot("wait for signals (epoll)"))?;
+        let mut waiting = Waiting::default();
 
         let is_pid1 = std::process::id() == 1;
         if !is_pid1 && let Err(e) = nix::sys::prctl::set_child_subreaper(true) {
@@ -155,9 +141,8 @@ impl Host {
             NotifyAccess::None => None,
             _ => {
                 let socket = NotifySocket::open().map_err(cannot("offer NOTIFY_SOCKET"))?;
-                epoll
-                    .add(&socket, readable(NOTIFY))
-                    .map_err(cannot("wait for readiness messages (epoll)"))?;
+                let watched = waiting.watch(&signals, &socket, Source::Notify);
+                watched.map_err(cannot("wait for readiness messages (epoll)"))?;
                 Some(socket)
             }
         };
@@ -171,7 +156,7 @@ impl Host {
         }
         Ok(Host {
             engine: Engine::new(units),
-            epoll,
+            waiting,
             signals,
             reaper: Reaper::default(),
             environment,
@@ -186,7 +171,6 @@ impl Host {
             started,
             yielded: Vec::new(),
             more: false,
-            settled: false,
             ended: Vec::new(),
         })
     }
@@ -210,12 +194,8 @@ impl Host {
             self.tell_watchdog(now);
             self.check_empty();
 
-            let mut events = [EpollEvent::empty(); EVENTS_MAX];
-            let patience = self.patience();
-            self.settle(patience);
-            let ready = match self.epoll.wait(&mut events, patience) {
-                Ok(n) => events.get(..n).unwrap_or_default(),
-                Err(Errno::EINTR) => &[],
+            let ready = match self.waiting.wait(&self.signals, self.patience()) {
+                Ok(ready) => ready,
                 Err(e) => {
                     // Nothing is known to cause this; going on blindly would be a busy loop.
                     error!("cannot wait for events: {e}");
@@ -226,34 +206,21 @@ impl Host {
         }
     }
 
-    /// Before the first sleep that no deadline ends: most of our code was needed to get here only.
-    fn settle(&mut self, patience: EpollTimeout) {
-        if patience.is_none() && !self.settled {
-            self.settled = true;
-            // A kernel that does not do it loses us nothing but memory.
-            let _kept = sys::memory::forget_code();
-        }
-    }
-
     /// How long there is nothing to do.
-    fn patience(&self) -> EpollTimeout {
+    fn patience(&self) -> Span {
         if self.more || !self.yielded.is_empty() || !self.ended.is_empty() {
-            return EpollTimeout::ZERO;
+            return Span::ZERO;
         }
         let deadline = earlier(self.engine.next_deadline(), self.upward_watchdog.map(|(at, _)| at));
-        let Some(at) = deadline else { return EpollTimeout::NONE };
-        // Rounded up: a wake-up just before the deadline would only be another wait.
-        let ms = at.since(now()).as_micros().div_ceil(1000);
-        EpollTimeout::try_from(i32::try_from(ms).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
+        deadline.map_or(Span::INFINITY, |at| at.since(now()))
     }
 
     /// The facts of one wake-up, in their order.
-    fn collect(&mut self, ready: &[EpollEvent], facts: &mut Vec<Event>) {
-        let is_ready = |number| ready.iter().any(|event| event.data() == number);
+    fn collect(&mut self, ready: Ready, facts: &mut Vec<Event>) {
         facts.append(&mut self.yielded);
         let mut requests = Vec::new();
-        let (mut more, mut children) = (false, is_ready(PIDFD));
-        if is_ready(SIGNALS) {
+        let (mut more, mut children) = (false, ready.has(Source::Pidfd));
+        if ready.has(Source::Signals) {
             more |= self.signals.drain(|received| match received.signal {
                 Signal::CHLD => children = true,
                 // Our own write to a pipe that nobody reads any more.
@@ -265,15 +232,18 @@ impl Host {
             more |= self.reap();
         }
         // After reaping, so that whatever an ended process has said is there, and before its end is told.
-        if is_ready(NOTIFY) || !self.ended.is_empty() {
+        if ready.has(Source::Notify) || !self.ended.is_empty() {
             more |= self.read_notify(facts);
         }
         facts.extend(self.ended.drain(..).map(|ended| Event::Exited { run: ended.run, exit: ended.exit }));
-        facts.push(Event::Tick);
-        if is_ready(CHANNEL) {
+        // Nothing is due before the next deadline, so a tick before it is no news.
+        if self.engine.next_deadline().is_some_and(|at| now() >= at) {
+            facts.push(Event::Tick);
+        }
+        if ready.has(Source::Channel) {
             self.answer();
         }
-        if is_ready(LISTENER) {
+        if ready.has(Source::Listener) {
             requests.push(Event::Connection { unit: HEALTH });
         }
         facts.append(&mut requests);
@@ -315,9 +285,8 @@ impl Host {
         if self.engine.waiting_for_empty().is_some() || self.foreground && !self.is_pid1 {
             self.reaper.attend(&mut self.ended);
         } else {
-            let epoll = &self.epoll;
-            self.reaper
-                .relax(&mut self.ended, |fd| epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, PIDFD)));
+            let (waiting, signals) = (&mut self.waiting, &self.signals);
+            self.reaper.relax(&mut self.ended, |fd| waiting.watch(signals, fd, Source::Pidfd));
         }
     }
 
@@ -349,9 +318,9 @@ impl Host {
             return;
         }
         let done = if wanted {
-            self.epoll.add(&probes.listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
+            self.waiting.watch(&self.signals, &probes.listener, Source::Listener)
         } else {
-            self.epoll.delete(&probes.listener)
+            self.waiting.ignore(&probes.listener)
         };
         match done {
             Ok(()) => probes.watched = wanted,

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::sys::process::kill;
+use super::wait::Source;
 use super::{HEALTH, Host, health, log, tree};
 use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, UnitId, Whom};
 use crate::launch;
@@ -119,8 +120,7 @@ impl Host {
             return Err(SpawnFailure::Resources { errno: libc::ENOENT });
         };
         let (ours, theirs) = health::channel().map_err(resources)?;
-        let readable = nix::sys::epoll::EpollEvent::new(nix::sys::epoll::EpollFlags::EPOLLIN, super::CHANNEL);
-        self.epoll.add(&ours, readable).map_err(resources)?;
+        self.waiting.watch(&self.signals, &ours, Source::Channel).map_err(resources)?;
         probes.channel = Some(ours);
         let mut argv = vec![CString::from(c"tinysvc-health")];
         argv.extend(log::words_for_role().map(CString::from));

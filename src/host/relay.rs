@@ -7,7 +7,7 @@
 //! [`engine::relay`]: crate::engine::relay
 #![forbid(unsafe_code)]
 
-use super::sys::{relay as sys, signal};
+use super::sys::{process, relay as sys, signal};
 use crate::engine::SpawnFailure;
 use crate::engine::relay::{
     Conduct, Fact, Hurdle, Order, Place, Relay, Signals, Stream, Subreaper, Terminal, Whom,
@@ -54,7 +54,11 @@ impl Init {
         let conduct = self.relay.conduct();
         // Neither call fails with such arguments; where a sandbox forbids them there is nothing better to do.
         let mask = signal::set_mask(conduct.taken).unwrap_or(0);
-        let ignore = if sys::default_sigchld().unwrap_or(false) { 1 << (libc::SIGCHLD - 1) } else { 0 };
+        let ignore = if signal::set_disposition(libc::SIGCHLD, false).unwrap_or(false) {
+            1 << (libc::SIGCHLD - 1)
+        } else {
+            0
+        };
         let inherited = Signals { mask, default: 0, ignore };
 
         let pid = unistd::getpid().as_raw();
@@ -171,7 +175,7 @@ impl Init {
                 Order::Reap => self.reap()?,
                 Order::StopSelf => {
                     // PID 1 of a namespace is not stopped by a signal of its own, and goes on.
-                    let _ = sys::send_signal(unistd::getpid().as_raw(), libc::SIGSTOP);
+                    let _ = process::kill(unistd::getpid().as_raw(), libc::SIGSTOP);
                 }
                 Order::Exit(status) => return Flow::Break(status),
             }
@@ -186,7 +190,7 @@ impl Init {
             Whom::Child => child,
             Whom::Group => -child,
         };
-        match sys::send_signal(target, signal.number()) {
+        match process::kill(target, signal.number()) {
             Ok(()) => Flow::Continue(()),
             Err(errno) => self.tell(Fact::Undelivered { signal, target, errno: errno as i32 }),
         }
@@ -195,7 +199,7 @@ impl Init {
     fn reap(&mut self) -> Flow {
         let mut orders = Vec::new();
         loop {
-            let fact = match sys::reap_one() {
+            let fact = match process::wait_any(false) {
                 Ok(Some((pid, status))) => match ending(status) {
                     Some(exit) => Fact::Reaped { pid, main: Some(pid) == self.child, exit },
                     None => continue,

@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// The size of `struct signalfd_siginfo`, signalfd(2).
 const INFO_SIZE: usize = 128;
 /// How many are read at once.
-const BATCH: usize = 32;
+const BATCH: usize = 8;
 
 /// The signals of this process.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Signals {
         SignalState { mask: self.original_mask, default, ignore }
     }
 
-    /// Reads what has come, at most a batch; calls `each` for every signal in the kernel's order. Says whether there
+    /// Reads what has come, at most a batch, and sleeps until there is something; calls `each` for every signal in the kernel's order. Says whether there
     /// may be more.
     pub fn drain(&self, mut each: impl FnMut(Received)) -> bool {
         let mut buffer = [0u8; INFO_SIZE * BATCH];

@@ -13,8 +13,8 @@ const SET: usize = size_of::<u64>();
 ///
 /// `EINTR`: a signal outside the set was handled, or the process was stopped and continued. See rt_sigtimedwait(2).
 pub fn wait_signal(set: u64) -> Result<i32, Errno> {
-    // SAFETY: the set is a live word of the size that is given and is only read. A null siginfo asks for none, and a null
-    // time means to wait without end.
+    // SAFETY: the set is a live word of the size that is given and is only read. A null siginfo asks for none, and
+    // a null time means to wait without end.
     let ret = unsafe {
         libc::syscall(
             libc::SYS_rt_sigtimedwait,
@@ -28,36 +28,8 @@ pub fn wait_signal(set: u64) -> Result<i32, Errno> {
     Errno::result(ret).map(|number| number as i32)
 }
 
-/// Sends a signal to a process, or to the group −`target`. See kill(2).
-pub fn send_signal(target: i32, signal: i32) -> Result<(), Errno> {
-    // SAFETY: both arguments are integers, and no memory is shared with the kernel.
-    Errno::result(unsafe { libc::kill(target, signal) }).map(drop)
-}
-
-/// Reaps one ended child, whichever: its pid and wait status, or `None` if none has ended. `ECHILD` if there is
-/// none at all. See waitpid(2).
-pub fn reap_one() -> Result<Option<(i32, i32)>, Errno> {
-    let mut status = 0;
-    // SAFETY: the status is a live int that the kernel writes. Any child may be taken: this process starts
-    // one child and waits for it here only.
-    let ret = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-    Errno::result(ret).map(|pid| (pid > 0).then_some((pid, status)))
-}
-
-/// Sets SIGCHLD to its default action and returns whether it was ignored.
-///
-/// A process that ignores it is never told that a child has ended, and cannot wait for one. See sigaction(2).
-pub fn default_sigchld() -> Result<bool, Errno> {
-    // SAFETY: a sigaction of zeros is a valid one: SIG_DFL is 0, the mask is empty, no flag is set.
-    let new: libc::sigaction = unsafe { std::mem::zeroed() };
-    let mut old = new;
-    // SAFETY: both pointers are to live structures of the C library's own type. No handler is installed, so no
-    // code of ours will run in a signal's context.
-    let ret = unsafe { libc::sigaction(libc::SIGCHLD, &raw const new, &raw mut old) };
-    Errno::result(ret).map(|_| old.sa_sigaction == libc::SIG_IGN)
-}
-
-/// Gives up the controlling terminal if it is the one on standard input. `ENOTTY`: it is not. See ioctl_tty(2), TIOCNOTTY.
+/// Gives up the controlling terminal if it is the one on standard input. `ENOTTY`: it is not. See TIOCNOTTY in
+/// ioctl_tty(2).
 ///
 /// If this process leads its session, the kernel sends SIGHUP and SIGCONT to the terminal's foreground group.
 pub fn detach_terminal() -> Result<(), Errno> {

@@ -22,14 +22,13 @@ pub fn set_mask(set: u64) -> Result<u64, Errno> {
     Errno::result(ret).map(|_| old)
 }
 
-/// A descriptor from which the blocked signals of a set are read, close-on-exec and non-blocking.
+/// A descriptor from which the blocked signals of a set are read, close-on-exec. A read sleeps until there is one.
 ///
 /// See signalfd(2). Fails with `EMFILE`, `ENFILE`, `ENODEV` and `ENOMEM`.
 pub fn signalfd(set: u64) -> Result<OwnedFd, Errno> {
-    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
     // SAFETY: the pointer is to a live u64 of SET_SIZE bytes that the kernel only reads; −1 asks for a new
     // descriptor.
-    let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const set, SET_SIZE, flags) };
+    let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const set, SET_SIZE, libc::SFD_CLOEXEC) };
     Errno::result(fd)?;
     // SAFETY: the kernel has just made this descriptor and nobody else knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })

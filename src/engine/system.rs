@@ -14,6 +14,8 @@ use crate::unit::spec::{ExecKind, Signal, Span, Spec};
 pub mod exit_code {
     /// The argument line is wrong (EX_USAGE of sysexits(3)).
     pub const USAGE: u8 = 64;
+    /// There is no tinysvc to be asked (EX_UNAVAILABLE).
+    pub const UNAVAILABLE: u8 = 69;
     /// An invariant of the engine was broken (EX_SOFTWARE).
     pub const SOFTWARE: u8 = 70;
     /// The system refused what tinysvc itself cannot do without (EX_OSERR).

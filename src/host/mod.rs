@@ -11,13 +11,16 @@
 #![deny(unsafe_code)]
 
 mod calamity;
+pub mod control;
 pub mod facility;
+mod family;
 pub mod health;
 pub mod log;
 mod notify;
 mod perform;
 mod reap;
 pub mod relay;
+mod scope;
 pub mod signals;
 mod snapshot;
 pub mod sys;

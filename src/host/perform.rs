@@ -230,7 +230,7 @@ fn words(failure: SpawnFailure) -> String {
 }
 
 /// The step that fails with this exit status, and the directive behind it.
-const fn step(exit: u8) -> &'static str {
+pub(super) const fn step(exit: u8) -> &'static str {
     match exit {
         status::CHDIR => "change the working directory (WorkingDirectory=)",
         status::NICE => "set the priority (Nice=)",

@@ -5,6 +5,7 @@
 //! error, never a guess.
 #![forbid(unsafe_code)]
 
+pub mod control;
 mod snapshot;
 mod text;
 mod verdict;

@@ -107,6 +107,16 @@ pub enum ExecKind {
 }
 
 impl ExecKind {
+    /// Every kind, in the order of an activation.
+    pub const ALL: [ExecKind; 6] = [
+        ExecKind::StartPre,
+        ExecKind::Start,
+        ExecKind::StartPost,
+        ExecKind::Reload,
+        ExecKind::Stop,
+        ExecKind::StopPost,
+    ];
+
     /// The directive's name, such as `ExecStartPre`.
     pub const fn directive(self) -> &'static str {
         match self {

@@ -1,0 +1,200 @@
+//! The processes of one service, as the process holds them that they are below of.
+//!
+//! Starts its commands, signals some or all of them, knows which have ended and whether anything is left.
+//! It chooses how, never whether. "All" is the subtree of this process in `/proc`, so whatever calls
+//! this must be the subreaper of the service and of nothing else.
+#![forbid(unsafe_code)]
+
+use super::reap::{Ended, Reaper};
+use super::sys::process::kill;
+use super::{log, tree};
+use crate::engine::{Level, Note, Run, SpawnFailure, UnitId, Whom};
+use crate::launch;
+use crate::plan::{self, Enforcement, Facility, Plan, PlanError, SignalState};
+use crate::unit::spec::{ExecKind, NotifyAccess, Signal, Spec, status};
+use nix::errno::Errno;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+/// How often the tree is walked to freeze what keeps appearing, before what is known is killed all the same.
+const FREEZES_MAX: u32 = 16;
+
+/// What the processes of a service start with, whatever its spec says.
+pub struct Origin {
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What `$NOTIFY_SOCKET` says, for services that may speak.
+    pub notify: Option<OsString>,
+    /// What this container can do.
+    pub facility: Facility,
+    /// The signals' state.
+    pub signals: SignalState,
+}
+
+/// The processes of one service.
+pub struct Family {
+    unit: UnitId,
+    spec: Spec,
+    origin: Origin,
+    reaper: Reaper,
+    /// The main command's plan, compiled once for all its restarts.
+    main_plan: Option<Plan>,
+}
+
+impl Family {
+    /// Nobody yet.
+    pub fn new(unit: UnitId, spec: Spec, origin: Origin) -> Family {
+        Family { unit, spec, origin, reaper: Reaper::default(), main_plan: None }
+    }
+
+    /// Starts a command and returns its pid.
+    ///
+    /// # Errors
+    /// Where it is not executing; the log has said why.
+    pub fn spawn(
+        &mut self,
+        run: Run,
+        kind: ExecKind,
+        index: usize,
+        variables: &[(String, String)],
+    ) -> Result<i32, SpawnFailure> {
+        let main = kind == ExecKind::Start;
+        let plan = match self.main_plan.take().filter(|_| main) {
+            Some(plan) => plan,
+            None => self.compile(kind, index, variables)?,
+        };
+        let spawned = launch::spawn(&plan);
+        match spawned {
+            Ok(pid) => self.reaper.born(run, self.unit, pid),
+            Err(failure) => {
+                let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
+                self.say(Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
+            }
+        }
+        if main {
+            self.main_plan = Some(plan);
+        }
+        spawned
+    }
+
+    fn compile(
+        &self,
+        kind: ExecKind,
+        index: usize,
+        variables: &[(String, String)],
+    ) -> Result<Plan, SpawnFailure> {
+        let (spec, origin) = (&self.spec, &self.origin);
+        let command = spec.service.commands(kind).get(index);
+        let command = command.ok_or(SpawnFailure::Resources { errno: libc::ENOENT })?;
+        let mut environment = origin.environment.clone();
+        let mut set = |name: &str, value: OsString| environment.push((name.into(), value));
+        if let Some(address) = origin.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None) {
+            set("NOTIFY_SOCKET", address.clone());
+        }
+        if spec.service.watchdog.as_micros() > 0 {
+            set("WATCHDOG_USEC", spec.service.watchdog.as_micros().to_string().into());
+        }
+        for (name, value) in variables {
+            set(name, value.into());
+        }
+        // It wins over what is set here, as with systemd.
+        environment.extend(spec.exec.environment.iter().cloned());
+        match plan::compile(spec, command, &environment, &origin.facility, origin.signals, false) {
+            Ok(compiled) => {
+                for holding in compiled.holdings.iter().filter(|_| kind == ExecKind::Start) {
+                    if let Enforcement::Degraded(how) = &holding.by {
+                        self.say(Level::Warn, format!("{}= is degraded: {how}", holding.directive));
+                    }
+                }
+                Ok(compiled.plan)
+            }
+            Err(PlanError { status, message }) => {
+                self.say(Level::Error, message);
+                Err(SpawnFailure::Setup { status, errno: 0 })
+            }
+        }
+    }
+
+    /// Sends a signal. Whoever has ended meanwhile is no error.
+    pub fn signal(&mut self, whom: Whom, signal: Signal) {
+        let sent = match whom {
+            Whom::Process(run) => self.reaper.signal(run, signal),
+            Whom::Group(run) => match self.reaper.pid(run) {
+                Some(pid) => kill(-pid, signal.number()),
+                None => Ok(()),
+            },
+            Whom::Rest { main, control } => {
+                let spared = [main, control].into_iter().flatten().filter_map(|run| self.reaper.pid(run));
+                let spared: Vec<i32> = spared.collect();
+                self.signal_all(&spared, signal)
+            }
+            Whom::Everything => self.signal_all(&[], signal),
+        };
+        match sent {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(e) => self.say(Level::Warn, format!("cannot send {signal}: {}", e.desc())),
+        }
+    }
+
+    fn signal_all(&mut self, spared: &[i32], signal: Signal) -> Result<(), Errno> {
+        if self.reaper.nobody() {
+            return Ok(());
+        }
+        let us = std::process::id() as i32;
+        let each = |pids: &BTreeSet<i32>, signal: Signal| {
+            for pid in pids.iter().filter(|pid| !spared.contains(pid)) {
+                // One that has ended meanwhile, or is another user's below a subreaper without privilege.
+                let _not_signalled = kill(*pid, signal.number());
+            }
+        };
+        let mut known = tree::descendants(us, &[])?;
+        if signal == Signal::KILL {
+            // Whatever is frozen forks no more. When nothing new has appeared, all of it is.
+            for _ in 0..FREEZES_MAX {
+                each(&known, Signal::STOP);
+                let next = tree::descendants(us, &[])?;
+                let settled = next.is_subset(&known);
+                known = next;
+                if settled {
+                    break;
+                }
+            }
+        }
+        each(&known, signal);
+        Ok(())
+    }
+
+    /// Takes a process below us in as a run, though nobody started it as one. `false` if there is none such.
+    pub fn adopt(&mut self, run: Run, pid: i32) -> bool {
+        let known = self.reaper.owner(pid).is_some();
+        let below = tree::descendants(std::process::id() as i32, &[]).is_ok_and(|all| all.contains(&pid));
+        if below && !known {
+            self.reaper.born(run, self.unit, pid);
+        }
+        below && !known
+    }
+
+    /// Reaps, and says which runs have ended. `true` if there may be more.
+    pub fn collect(&mut self, ended: &mut Vec<Ended>) -> bool {
+        self.reaper.collect(ended, None)
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&mut self) -> bool {
+        self.reaper.nobody()
+    }
+
+    fn say(&self, level: Level, text: String) {
+        let note = Note { level, unit: Some(self.unit), text, state: None, result: None, exit: None };
+        log::note(&note, Some(&self.spec.name));
+    }
+}
+
+/// What failed, in words: the step and the errno's own.
+fn words(failure: SpawnFailure) -> String {
+    let (step, errno) = match failure {
+        SpawnFailure::Resources { errno } => ("make a process", errno),
+        SpawnFailure::Setup { status, errno } => (super::perform::step(status), errno),
+    };
+    format!("cannot {step}: {}", Errno::from_raw(errno).desc())
+}

@@ -127,7 +127,10 @@ impl Reaper {
                     break;
                 }
             }
-            if turn == REAPED_A_TURN_MAX {
+            // Enough orphans to let the kernel reap the rest of them: `relax` comes after this.
+            let relaxes =
+                self.orphans_in_a_row >= ORPHANS_BEFORE_AUTOMATIC && self.can_be_automatic != Some(false);
+            if turn == REAPED_A_TURN_MAX || relaxes {
                 return true;
             }
         }

@@ -38,7 +38,7 @@ pub fn signalfd(set: u64) -> Result<OwnedFd, Errno> {
 
 /// What the kernel says of a signal that was taken: the head of `siginfo_t`, sigaction(2).
 #[repr(C, align(8))]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Info {
     signal: i32,
     errno: i32,
@@ -46,12 +46,6 @@ pub struct Info {
     padding: i32,
     pid: u32,
     rest: [u32; 27],
-}
-
-impl Default for Info {
-    fn default() -> Info {
-        Info { signal: 0, errno: 0, code: 0, padding: 0, pid: 0, rest: [0; 27] }
-    }
 }
 
 impl Info {
@@ -76,7 +70,7 @@ pub fn wait_signal(set: u64, limit: Option<Duration>) -> Result<Info, Errno> {
         let sec = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
         [sec, i64::from(limit.subsec_nanos())]
     });
-    take_signal(set, &mut info, limit.as_ref().map_or(ptr::null(), |limit| ptr::from_ref(limit)))?;
+    take_signal(set, &mut info, limit.as_ref().map_or(ptr::null(), ptr::from_ref))?;
     Ok(info)
 }
 

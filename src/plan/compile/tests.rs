@@ -389,9 +389,9 @@ fn limits_and_priorities_are_cut_to_what_is_allowed() {
     let able = root(DOCKER | resource | nice);
     let no_proc = Container { oom_score_adjust: None, ..root(DOCKER) };
     type Edit = fn(&mut Spec);
-    let low: Edit = |s| drop(s.exec.limits.insert(Limit::Core, (10, 1000)));
-    let high: Edit = |s| drop(s.exec.limits.insert(Limit::Core, (2000, u64::MAX)));
-    let files: Edit = |s| drop(s.exec.limits.insert(Limit::Nofile, (9000, u64::MAX)));
+    let low: Edit = |s| _ = s.exec.limits.insert(Limit::Core, (10, 1000));
+    let high: Edit = |s| _ = s.exec.limits.insert(Limit::Core, (2000, u64::MAX));
+    let files: Edit = |s| _ = s.exec.limits.insert(Limit::Nofile, (9000, u64::MAX));
     let table = [
         ("at the hard limit", root(DOCKER), low, "LimitCORE", "rlimit", vec![(4, 10, 1000)]),
         (

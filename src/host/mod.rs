@@ -127,7 +127,7 @@ fn cannot<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> (String, u8
 
 impl Host {
     fn new(spec: Spec, environment: Vec<(OsString, OsString)>, called: &OsStr) -> Result<Host, (String, u8)> {
-        let signals = Signals::take_over().map_err(cannot("read signals (signalfd)"))?;
+        let signals = Signals::take_over().map_err(cannot("block signals"))?;
         let mut waiting = Waiting::default();
 
         let is_pid1 = std::process::id() == 1;

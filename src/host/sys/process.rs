@@ -97,6 +97,31 @@ pub fn pidfd_exit_status(fd: BorrowedFd<'_>) -> Result<Option<i32>, Errno> {
     }
 }
 
+/// Makes a copy of this process: `Some(pid)` in the parent, `None` in the copy. See fork(2).
+///
+/// # Errors
+/// `EAGAIN` and `ENOMEM`.
+pub fn fork() -> Result<Option<i32>, Errno> {
+    // SAFETY: this process has one thread, so no lock can be held by a thread that the copy lacks, and the copy may go on as any
+    // process does.
+    let pid = Errno::result(unsafe { libc::fork() })?;
+    Ok((pid != 0).then_some(pid))
+}
+
+/// Closes every descriptor from 3 on but `kept`, in a copy of PID 1 that has no use for them.
+///
+/// See close_range(2), Linux 5.9. Without it they stay open, which costs nothing but their place.
+pub fn close_all_but(kept: BorrowedFd<'_>) {
+    let kept = kept.as_raw_fd().unsigned_abs();
+    for (first, last) in [(3, kept.saturating_sub(1)), (kept.saturating_add(1), u32::MAX)] {
+        if first <= last {
+            // SAFETY: integers only. The descriptors have owners in this memory that is a copy of PID 1's; the caller
+            // never returns to them and ends by _exit(2), so none of them is used or closed again.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    }
+}
+
 /// Takes hold of a descriptor that has just come in a message (SCM_RIGHTS, unix(7)) as a bare number.
 pub fn received(fd: RawFd) -> OwnedFd {
     // SAFETY: the kernel has made this descriptor for this process while it delivered the message, the number

@@ -10,15 +10,18 @@
 //! order of the fields, and a message that cannot be read is a broken invariant.
 #![forbid(unsafe_code)]
 
-use super::family::Family;
+use super::family::{Family, Origin};
 use super::reap::Ended;
 use super::signals::Signals;
+use super::sys::process::close_all_but;
 use super::wait::{Source, Waiting};
-use crate::engine::{Run, SpawnFailure, Whom};
-use crate::unit::spec::{ExecKind, Exit, Signal, Span};
+use crate::engine::{Run, SpawnFailure, UnitId, Whom};
+use crate::unit::spec::{ExecKind, Exit, Signal, Span, Spec};
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv, send};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use nix::sys::prctl;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The longest message of either direction, in bytes.
 const MESSAGE_LEN_MAX: usize = 16 * 1024;
@@ -49,8 +52,31 @@ pub enum Tale {
     Empty,
 }
 
+/// A pair to talk over: PID 1's end, which never blocks, then the scope's.
+///
+/// # Errors
+/// Those of socketpair(2).
+pub fn channel() -> Result<(OwnedFd, OwnedFd), Errno> {
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+}
+
+/// Turns this copy of PID 1 into the scope of a unit's activation and returns when it is over; the caller then ends
+/// the process and uses nothing of what it had before.
+pub fn become_one(unit: UnitId, spec: Spec, origin: Origin, channel: &OwnedFd, signals: &Signals) {
+    close_all_but(channel.as_fd());
+    // Orphans fall to us, and nothing of the service outlives PID 1. Neither call fails with these arguments.
+    let _subreaper = prctl::set_child_subreaper(true);
+    let _death = prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+    // As ps(1) shows it: `tinysvc-web`, cut to 15 bytes by the kernel.
+    let stem = spec.name.strip_suffix(".service").unwrap_or(&spec.name);
+    if let Ok(name) = CString::new(format!("tinysvc-{stem}")) {
+        let _name = prctl::set_name(&name);
+    }
+    serve(Family::new(unit, spec, origin), channel, signals);
+}
+
 /// Is the scope until PID 1 closes its end and nothing is left. The caller ends the process after it.
-pub fn serve(mut family: Family, channel: &OwnedFd, signals: &Signals) {
+fn serve(mut family: Family, channel: &OwnedFd, signals: &Signals) {
     let mut waiting = Waiting::default();
     if waiting.watch(signals, channel, Source::Channel).is_err() {
         return;

@@ -40,6 +40,21 @@ pub fn descendants(root: i32, except: &[i32]) -> Result<BTreeSet<i32>, Errno> {
     Ok(found)
 }
 
+/// How far a chain of parents is followed.
+const DEPTH_MAX: usize = 4096;
+
+/// A process and its parents up to the first, as far as `/proc` knows them.
+pub fn ancestors(pid: i32) -> Vec<i32> {
+    let (mut chain, mut buffer) = (vec![pid], String::new());
+    while let Some(parent) = chain.last().and_then(|pid| parent_and_life(*pid, &mut buffer)) {
+        if parent <= 0 || chain.len() >= DEPTH_MAX {
+            break;
+        }
+        chain.push(parent);
+    }
+    chain
+}
+
 /// The parent of a process that lives; a zombie has nothing left to be signalled.
 fn parent_and_life(pid: i32, buffer: &mut String) -> Option<i32> {
     buffer.clear();

@@ -111,7 +111,7 @@ fn interrupted<T: Default>(result: Result<T, Errno>) -> Result<T, Errno> {
 }
 
 /// In milliseconds, rounded up: a wake-up just before a deadline would only be another wait.
-fn timeout(patience: Span) -> EpollTimeout {
+pub(super) fn timeout(patience: Span) -> EpollTimeout {
     if patience.is_infinite() {
         return EpollTimeout::NONE;
     }

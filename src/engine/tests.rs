@@ -164,7 +164,7 @@ const KILL: Signal = Signal::KILL;
 
 #[test]
 fn one_command_runs_and_ends() {
-    let table: [(&str, Spec, Vec<Step>); 9] = [
+    let table: [(&str, Spec, Vec<Step>); 10] = [
         (
             "a plain run: its status is ours",
             one(|_| {}),
@@ -202,6 +202,18 @@ fn one_command_runs_and_ends() {
                 (2011, TICK, "KILL>rest | stop-sigkill @3011"),
                 (2012, EMPTY, "STOPPING=1 TERM>all | dead @2022"),
                 (2013, GONE, "exit=0 | dead"),
+            ],
+        ),
+        (
+            "a shorter TimeoutStopSec= shortens it, and what is left is asked all the same",
+            one(|s| s.service.timeout_stop = ms(3000)),
+            vec![
+                (0, BOOT, "start#1 | start"),
+                (0, spawned(1), "READY=1 | running"),
+                (1, exited(1, 0), "TERM>rest CONT>rest | stop-sigterm @3001"),
+                (3001, TICK, "KILL>rest | stop-sigkill @4001"),
+                (3002, EMPTY, "STOPPING=1 TERM>all | dead @8002"),
+                (3003, GONE, "exit=0 | dead"),
             ],
         ),
         (

@@ -189,7 +189,7 @@ impl Service {
 
     /// Whether LingerSec= is what counts for processes that outlive the main process.
     pub(super) fn lingers(&self) -> bool {
-        self.main.is_none() && self.control.is_none() && self.spec.ours.linger < self.stop_timeout()
+        self.main.is_none() && self.control.is_none() && !self.spec.ours.linger.is_infinite()
     }
 
     fn pass_through(&mut self, now: Mono, state: State, out: &mut Orders) {

@@ -79,4 +79,31 @@ mod tests {
         stage.wait_for("up", PATIENCE);
         no_zombies(&stage, "a child of the script's");
     }
+
+    /// Where the limit cuts them short, the kernel makes as many as there is room for.
+    #[test]
+    fn descriptors_in_a_message_do_not_stay_with_us() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        if !stage::has("python3") {
+            skip!("there is no python3 to send descriptors");
+        }
+        let sender = "import array, os, socket, sys
+to = '\\0' + os.environ['NOTIFY_SOCKET'][1:]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+fds = array.array('i', [0] * 253)
+for n in range(3):
+    try:
+        s.sendmsg([b'STATUS=x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)], 0, to)
+    except OSError as e: # ETOOMANYREFS: so many on their way are not everybody's right.
+        print(e)
+s.sendto(b'READY=1', to)
+sys.stdin.read()";
+        let words = ["-v", "-p", "Type=notify", "-p", "Health=off", "--", "python3", "-c", sender];
+        let stage = through_shell("ulimit -S -n 100", &words).stdin().start();
+        stage.wait_for("started", PATIENCE);
+        let open = std::fs::read_dir(format!("/proc/{}/fd", stage.pid())).map(Iterator::count).unwrap_or(0);
+        assert!((3..20).contains(&open), "{open} descriptors are open\n{}", stage.output());
+    }
 }

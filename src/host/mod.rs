@@ -70,7 +70,7 @@ struct Host {
     started: Mono,
     /// Facts that our own actions yielded, for the next batch.
     yielded: Vec<Event>,
-    /// Something was left unread by the last turn.
+    /// Something was left unread or unreaped by the last turn.
     more: bool,
     /// Ends that were learned of while doing something else.
     ended: Vec<Ended>,
@@ -173,7 +173,8 @@ impl Host {
             probes,
             started,
             yielded: Vec::new(),
-            more: false,
+            // Whoever executed us may have left us children that have ended already.
+            more: true,
             ended: Vec::new(),
         })
     }
@@ -221,8 +222,9 @@ impl Host {
     /// The facts of one wake-up, in their order.
     fn collect(&mut self, ready: Ready, facts: &mut Vec<Event>) {
         facts.append(&mut self.yielded);
-        self.more = false;
-        let children = ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
+        // SIGCHLD has no number: what the last turn left to be reaped is not told again.
+        let more = std::mem::take(&mut self.more);
+        let children = more || ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
         if children || self.engine.waiting_for_empty().is_some() {
             self.more |= self.reap();
         }
@@ -231,6 +233,7 @@ impl Host {
             self.more |= self.read_notify(facts);
         }
         facts.extend(self.ended.drain(..).map(|ended| Event::Exited { run: ended.run, exit: ended.exit }));
+        self.reaper.forget_ended();
         // Nothing is due before the next deadline, so a tick before it is no news.
         if self.engine.next_deadline().is_some_and(|at| now() >= at) {
             facts.push(Event::Tick);

@@ -56,7 +56,11 @@ pub fn main(verb: &str, args: &[OsString]) -> u8 {
         Ok(socket) => socket,
         Err(e) => {
             let running = "is `tinysvc boot` PID 1 here?";
-            return fail(&format!("cannot reach the running tinysvc at {}: {}; {running}", address(), e.desc()));
+            return fail(&format!(
+                "cannot reach the running tinysvc at {}: {}; {running}",
+                address(),
+                e.desc()
+            ));
         }
     };
     if let Err(e) = send(socket.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL) {
@@ -120,7 +124,11 @@ fn read(verb: &str, args: &[OsString]) -> Result<Request, String> {
             "-s" | "--signal" if verb == "kill" => signal = next("a signal")?,
             "--kill-whom" | "--kill-who" if verb == "kill" => whom = next("main, control or all")?,
             _ if name.starts_with('-') => return Err(format!("{verb}: unknown option {arg}")),
-            unit => request.units.push(if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") }),
+            unit => request.units.push(if unit.contains('.') {
+                unit.to_owned()
+            } else {
+                format!("{unit}.service")
+            }),
         }
     }
     if verb == "kill" {
@@ -170,12 +178,15 @@ mod tests {
                 }),
             ),
             ("kill", &["-s", "NOPE", "a"], Err("kill: unknown signal NOPE")),
-            ("kill", &["--kill-whom", "some", "a"], Err("kill: --kill-whom=some: allowed are main, control and all")),
+            (
+                "kill",
+                &["--kill-whom", "some", "a"],
+                Err("kill: --kill-whom=some: allowed are main, control and all"),
+            ),
             ("restart", &["--now", "a"], Err("restart: unknown option --now")),
         ];
         for (verb, args, expected) in table {
-            let expected =
-                expected.map(|r| Request { verb: verb.to_owned(), ..r }).map_err(str::to_owned);
+            let expected = expected.map(|r| Request { verb: verb.to_owned(), ..r }).map_err(str::to_owned);
             assert_eq!(read(verb, &words(args)), expected, "{verb} {args:?}");
         }
     }

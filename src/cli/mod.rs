@@ -36,7 +36,9 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
     match rest.first().map(|word| word.as_bytes()) {
         Some(b"help") => help::main(rest.get(1..).unwrap_or_default()),
-        Some(b"show") if !control::shows_units(rest.get(1..).unwrap_or_default()) => show::main(rest.get(1..).unwrap_or_default()),
+        Some(b"show") if !control::shows_units(rest.get(1..).unwrap_or_default()) => {
+            show::main(rest.get(1..).unwrap_or_default())
+        }
         Some(b"health") => health::main(rest.get(1..).unwrap_or_default().to_vec()),
         Some(verb) if control::is_verb(verb) => {
             let verb = String::from_utf8_lossy(verb);

@@ -139,7 +139,8 @@ impl Client {
 
     fn send(&self, piece: &Piece) {
         // A client that does not read, or is gone, has lost its answer.
-        let _lost = send(self.socket.as_raw_fd(), &piece.encode(), MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
+        let _lost =
+            send(self.socket.as_raw_fd(), &piece.encode(), MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
     }
 }
 

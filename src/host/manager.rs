@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 use super::control::{self, CLIENTS_MAX, Client};
-use super::family::{Family, Origin};
+use super::brood::Origin;
 use super::notify::NotifySocket;
 use super::reap::Reaper;
 use super::scope::{self, Tale, Word};

@@ -10,7 +10,7 @@
 //! order of the fields, and a message that cannot be read is a broken invariant.
 #![forbid(unsafe_code)]
 
-use super::family::{Family, Origin};
+use super::brood::{Brood, Origin};
 use super::reap::Ended;
 use super::signals::Signals;
 use super::sys::process::close_all_but;
@@ -19,7 +19,7 @@ use crate::engine::{Run, SpawnFailure, UnitId, Whom};
 use crate::unit::spec::{ExecKind, Exit, Signal, Span, Spec};
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::socket::{AddressBrood, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -57,7 +57,7 @@ pub enum Tale {
 /// # Errors
 /// Those of socketpair(2).
 pub fn channel() -> Result<(OwnedFd, OwnedFd), Errno> {
-    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+    socketpair(AddressBrood::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
 }
 
 /// Turns this copy of PID 1 into the scope of a unit's activation and returns when it is over; the caller then ends
@@ -72,11 +72,11 @@ pub fn become_one(unit: UnitId, spec: Spec, origin: Origin, channel: &OwnedFd, s
     if let Ok(name) = CString::new(format!("tinysvc-{stem}")) {
         let _name = prctl::set_name(&name);
     }
-    serve(Family::new(unit, spec, origin), channel, signals);
+    serve(Brood::new(unit, spec, origin), channel, signals);
 }
 
 /// Is the scope until PID 1 closes its end and nothing is left. The caller ends the process after it.
-fn serve(mut family: Family, channel: &OwnedFd, signals: &Signals) {
+fn serve(mut brood: Brood, channel: &OwnedFd, signals: &Signals) {
     let mut waiting = Waiting::default();
     if waiting.watch(signals, channel, Source::Channel).is_err() {
         return;
@@ -88,37 +88,37 @@ fn serve(mut family: Family, channel: &OwnedFd, signals: &Signals) {
         let Ok(ready) = waiting.wait(signals, patience) else { return };
         if ready.has(Source::Channel) {
             match hear(channel) {
-                Ok(Some(word)) => obey(&mut family, channel, word, &mut asked_empty),
+                Ok(Some(word)) => obey(&mut brood, channel, word, &mut asked_empty),
                 Ok(None) => {}
                 // PID 1 has no use for this scope any more.
                 Err(_) => return,
             }
         }
-        more = family.collect(&mut ended);
+        more = brood.collect(&mut ended);
         for end in ended.drain(..) {
             tell(channel, Tale::Exited(end.run, end.exit));
         }
-        if asked_empty && !more && family.is_empty() {
+        if asked_empty && !more && brood.is_empty() {
             asked_empty = false;
             tell(channel, Tale::Empty);
         }
     }
 }
 
-fn obey(family: &mut Family, channel: &OwnedFd, word: Word, asked_empty: &mut bool) {
+fn obey(brood: &mut Brood, channel: &OwnedFd, word: Word, asked_empty: &mut bool) {
     match word {
         Word::Spawn(run, kind, index, variables) => {
             tell(
                 channel,
-                match family.spawn(run, kind, index, &variables) {
+                match brood.spawn(run, kind, index, &variables) {
                     Ok(pid) => Tale::Spawned(run, pid),
                     Err(failure) => Tale::Failed(run, failure),
                 },
             );
         }
-        Word::Signal(whom, signal) => family.signal(whom, signal),
+        Word::Signal(whom, signal) => brood.signal(whom, signal),
         Word::Adopt(run, pid) => {
-            if family.adopt(run, pid) {
+            if brood.adopt(run, pid) {
                 tell(channel, Tale::Spawned(run, pid));
             } else {
                 tell(channel, Tale::Failed(run, SpawnFailure::Resources { errno: libc::ESRCH }));

@@ -4,6 +4,8 @@
 //! nothing new appears. Without `/proc` there is no walk, and the caller must do without.
 #![forbid(unsafe_code)]
 
+use super::sys::process::kill;
+use crate::unit::spec::Signal;
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,30 +16,106 @@ use std::io::Read;
 /// # Errors
 /// Where `/proc` cannot be listed.
 pub fn descendants(root: i32, except: &[i32]) -> Result<BTreeSet<i32>, Errno> {
-    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    let mut buffer = String::new();
-    for entry in
-        fs::read_dir("/proc").map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::ENOENT)))?
-    {
-        let Ok(entry) = entry else { continue };
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        // A process that is gone by now is none.
-        if let Some(parent) = parent_and_life(pid, &mut buffer) {
-            children.entry(parent).or_default().push(pid);
+    let mut family = Family::below(root, except);
+    family.look(|_| {})?;
+    Ok(family.members)
+}
+
+/// How often we look for what keeps appearing to freeze it, before what is known is killed all the same.
+const LOOKS_MAX: u32 = 256;
+
+/// Sends a signal to every process that descends from us, but for those `spared`, and for those below `except` and these
+/// themselves. Says whether SIGKILL has met everybody: a tree that cannot be frozen outgrows its end.
+///
+/// # Errors
+/// Where `/proc` cannot be listed.
+pub fn signal(except: &[i32], spared: &[i32], signal: Signal) -> Result<bool, Errno> {
+    let each = |pid: i32, signal: Signal| {
+        if !spared.contains(&pid) {
+            // One that has ended meanwhile, or is another user's below a subreaper without privilege.
+            let _not_signalled = kill(pid, signal.number());
         }
+    };
+    let mut family = Family::below(std::process::id() as i32, except);
+    if signal != Signal::KILL {
+        return family.look(|pid| each(pid, signal)).map(|_| true);
     }
-    let mut found = BTreeSet::new();
-    let mut todo = vec![root];
-    while let Some(pid) = todo.pop() {
-        for child in children.remove(&pid).unwrap_or_default() {
-            if !except.contains(&child) {
-                found.insert(child);
+    // Whatever is frozen forks no more. When nothing new has appeared, all of it is.
+    let mut looks = 0;
+    while looks < LOOKS_MAX && family.look(|pid| each(pid, Signal::STOP))? {
+        looks += 1;
+    }
+    family.members.iter().for_each(|pid| each(*pid, signal));
+    Ok(looks < LOOKS_MAX)
+}
+
+/// The descendants of a process as they become known, by one look after the other.
+///
+/// A look reads nothing of whom an earlier one has placed. So it is short, and whoever forks and ends to be another one
+/// each time is met alive.
+#[derive(Debug)]
+pub struct Family {
+    root: i32,
+    /// Those that were found so far.
+    pub members: BTreeSet<i32>,
+    /// Known to descend from somebody else, and whoever is not to be counted.
+    strangers: BTreeSet<i32>,
+}
+
+impl Family {
+    /// Of `root`, without those below any of `except` and without these themselves. Nobody is known yet.
+    pub fn below(root: i32, except: &[i32]) -> Family {
+        let strangers = except.iter().copied().chain([root]).collect();
+        Family { root, members: BTreeSet::new(), strangers }
+    }
+
+    /// Looks who is new and calls `found` with each at once. Says whether there may be more: someone was new, or was gone
+    /// before it could be placed and may have left a child behind.
+    ///
+    /// # Errors
+    /// Where `/proc` cannot be listed.
+    pub fn look(&mut self, mut found: impl FnMut(i32)) -> Result<bool, Errno> {
+        let mut more = false;
+        // Whose parent is not placed yet, by that parent.
+        let mut unplaced: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+        let mut todo = Vec::new();
+        let mut buffer = String::new();
+        let listed = fs::read_dir("/proc");
+        for entry in listed.map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::ENOENT)))? {
+            let Ok(entry) = entry else { continue };
+            let name = entry.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            if self.members.contains(&pid) || self.strangers.contains(&pid) {
+                continue;
+            }
+            match parent_and_life(pid, &mut buffer) {
+                None => more = true,
+                Some(parent) if parent == self.root || self.members.contains(&parent) => {
+                    self.members.insert(pid);
+                    found(pid);
+                    todo.push(pid);
+                }
+                Some(parent) => unplaced.entry(parent).or_default().push(pid),
+            }
+        }
+        more |= !todo.is_empty();
+        // Children that were listed before their parents.
+        while let Some(pid) = todo.pop() {
+            for child in unplaced.remove(&pid).unwrap_or_default() {
+                self.members.insert(child);
+                found(child);
                 todo.push(child);
             }
         }
+        // A parent that is neither may have ended since; then its children are looked at again.
+        todo.extend(unplaced.keys().filter(|parent| **parent == 0 || self.strangers.contains(parent)));
+        while let Some(pid) = todo.pop() {
+            let children = unplaced.remove(&pid).unwrap_or_default();
+            self.strangers.extend(&children);
+            todo.extend(children);
+        }
+        Ok(more)
     }
-    Ok(found)
 }
 
 /// How far a chain of parents is followed.

@@ -13,11 +13,7 @@ use crate::launch;
 use crate::plan::{self, Enforcement, Facility, Plan, PlanError, SignalState};
 use crate::unit::spec::{ExecKind, NotifyAccess, Signal, Spec, status};
 use nix::errno::Errno;
-use std::collections::BTreeSet;
 use std::ffi::OsString;
-
-/// How often the tree is walked to freeze what keeps appearing, before what is known is killed all the same.
-const FREEZES_MAX: u32 = 16;
 
 /// What the processes of a service start with, whatever its spec says.
 pub struct Origin {
@@ -32,7 +28,7 @@ pub struct Origin {
 }
 
 /// The processes of one service.
-pub struct Family {
+pub struct Brood {
     unit: UnitId,
     spec: Spec,
     origin: Origin,
@@ -41,10 +37,10 @@ pub struct Family {
     main_plan: Option<Plan>,
 }
 
-impl Family {
+impl Brood {
     /// Nobody yet.
-    pub fn new(unit: UnitId, spec: Spec, origin: Origin) -> Family {
-        Family { unit, spec, origin, reaper: Reaper::default(), main_plan: None }
+    pub fn new(unit: UnitId, spec: Spec, origin: Origin) -> Brood {
+        Brood { unit, spec, origin, reaper: Reaper::default(), main_plan: None }
     }
 
     /// Starts a command and returns its pid.
@@ -88,7 +84,9 @@ impl Family {
         let command = command.ok_or(SpawnFailure::Resources { errno: libc::ENOENT })?;
         let mut environment = origin.environment.clone();
         let mut set = |name: &str, value: OsString| environment.push((name.into(), value));
-        if let Some(address) = origin.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None) {
+        if let Some(address) =
+            origin.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None)
+        {
             set("NOTIFY_SOCKET", address.clone());
         }
         if spec.service.watchdog.as_micros() > 0 {
@@ -140,28 +138,7 @@ impl Family {
         if self.reaper.nobody() {
             return Ok(());
         }
-        let us = std::process::id() as i32;
-        let each = |pids: &BTreeSet<i32>, signal: Signal| {
-            for pid in pids.iter().filter(|pid| !spared.contains(pid)) {
-                // One that has ended meanwhile, or is another user's below a subreaper without privilege.
-                let _not_signalled = kill(*pid, signal.number());
-            }
-        };
-        let mut known = tree::descendants(us, &[])?;
-        if signal == Signal::KILL {
-            // Whatever is frozen forks no more. When nothing new has appeared, all of it is.
-            for _ in 0..FREEZES_MAX {
-                each(&known, Signal::STOP);
-                let next = tree::descendants(us, &[])?;
-                let settled = next.is_subset(&known);
-                known = next;
-                if settled {
-                    break;
-                }
-            }
-        }
-        each(&known, signal);
-        Ok(())
+        tree::signal(&[], spared, signal).map(drop)
     }
 
     /// Takes a process below us in as a run, though nobody started it as one. `false` if there is none such.

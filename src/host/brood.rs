@@ -11,7 +11,7 @@ use super::{log, tree};
 use crate::engine::{Level, Note, Run, SpawnFailure, UnitId, Whom};
 use crate::launch;
 use crate::plan::{self, Enforcement, Facility, Plan, PlanError, SignalState};
-use crate::unit::spec::{ExecKind, NotifyAccess, Signal, Spec, status};
+use crate::unit::spec::{ExecKind, NotifyAccess, Signal, Spec};
 use nix::errno::Errno;
 use std::ffi::OsString;
 

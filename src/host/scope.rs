@@ -19,7 +19,7 @@ use crate::engine::{Run, SpawnFailure, UnitId, Whom};
 use crate::unit::spec::{ExecKind, Exit, Signal, Span, Spec};
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::socket::{AddressBrood, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -57,7 +57,7 @@ pub enum Tale {
 /// # Errors
 /// Those of socketpair(2).
 pub fn channel() -> Result<(OwnedFd, OwnedFd), Errno> {
-    socketpair(AddressBrood::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
 }
 
 /// Turns this copy of PID 1 into the scope of a unit's activation and returns when it is over; the caller then ends

@@ -106,4 +106,21 @@ sys.stdin.read()";
         let open = std::fs::read_dir(format!("/proc/{}/fd", stage.pid())).map(Iterator::count).unwrap_or(0);
         assert!((3..20).contains(&open), "{open} descriptors are open\n{}", stage.output());
     }
+
+    /// `unshare --pid --fork` alone leaves the /proc of the namespace outside, where our number is another process's.
+    #[test]
+    fn the_proc_of_another_namespace_names_nobody_here() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        let user: &[&str] = if stage::is_root() { &[] } else { &["--user", "--map-root-user"] };
+        let program = stage::tinysvc();
+        let tinysvc = program.to_string_lossy();
+        let words =
+            ["--pid", "--fork", "--kill-child", &tinysvc, "-p", "Health=off", "-p", "LingerSec=200ms"];
+        let script = ["--", "sh", "-c", "sleep 1000 & exit 3"];
+        let words = user.iter().copied().chain(words).chain(script);
+        let mut stage = Start::program("/usr/bin/unshare", words).plain().start();
+        assert_eq!(stage.exit(PATIENCE), 3, "{}", stage.output());
+    }
 }

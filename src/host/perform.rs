@@ -143,34 +143,44 @@ impl Host {
                 }
                 let spared = [main, control].into_iter().flatten().filter_map(|run| self.reaper.pid(run));
                 let spared: Vec<i32> = spared.collect();
-                self.signal_service(&spared, signal)
+                return self.signal_service(unit, &spared, signal);
             }
             Whom::Everything => {
                 if self.reaper.nobody() {
                     return;
                 }
+                if !self.is_pid1 {
+                    return self.told(unit, signal, self.signal_below(&[], &[], signal));
+                }
                 // As PID 1 this is everything in the namespace, at once: nobody can fork out of it.
-                if self.is_pid1 { kill(-1, signal.number()) } else { self.signal_below(&[], &[], signal) }
+                kill(-1, signal.number())
             }
         };
         match sent {
             Ok(()) | Err(Errno::ESRCH) => {}
-            Err(e) => self.warn(unit, Level::Warn, format!("cannot send {signal}: {}", e.desc())),
+            Err(e) => self.told(unit, signal, Err(e.desc())),
+        }
+    }
+
+    fn told(&self, unit: UnitId, signal: Signal, sent: Result<(), &str>) {
+        if let Err(why) = sent {
+            self.warn(unit, Level::Warn, format!("cannot send {signal}: {why}"));
         }
     }
 
     /// Signals every process of the one service but those spared: all below us that are no role's.
-    fn signal_service(&self, spared: &[i32], signal: Signal) -> Result<(), Errno> {
+    fn signal_service(&self, unit: UnitId, spared: &[i32], signal: Signal) {
         let roles: Vec<i32> = self.reaper.pids_of(HEALTH).collect();
         let sent = self.signal_below(&roles, spared, signal);
         if sent.is_err() && self.is_pid1 && spared.is_empty() {
             // Without /proc nobody can be told apart. The role that dies of it comes back with the next probe.
-            return kill(-1, signal.number());
+            let _none = kill(-1, signal.number());
+        } else {
+            self.told(unit, signal, sent);
         }
-        sent
     }
 
-    fn signal_below(&self, except: &[i32], spared: &[i32], signal: Signal) -> Result<(), Errno> {
+    fn signal_below(&self, except: &[i32], spared: &[i32], signal: Signal) -> Result<(), &'static str> {
         let us = std::process::id() as i32;
         let each = |pids: &BTreeSet<i32>, signal: Signal| {
             for pid in pids.iter().filter(|pid| !spared.contains(pid)) {
@@ -208,7 +218,7 @@ impl Host {
             Some(_) => match tree::descendants(std::process::id() as i32, &roles) {
                 Ok(left) => left.is_empty(),
                 Err(e) => {
-                    warn!("cannot tell who is left, ending our own roles first: /proc: {e}");
+                    warn!("cannot tell who is left, ending our own roles first: {e}");
                     for pid in roles {
                         // It has ended already, then.
                         let _ended = kill(pid, Signal::KILL.number());

@@ -1,10 +1,9 @@
 //! The processes below us, as `/proc` has them at the moment of looking.
 //!
 //! A walk is a snapshot that may be stale as soon as it is made, so whoever acts on one looks again until
-//! nothing new appears. Without `/proc` there is no walk, and the caller must do without.
+//! nothing new appears. Without a `/proc` of our own PID namespace there is no walk, and the caller must do without.
 #![forbid(unsafe_code)]
 
-use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
@@ -12,13 +11,17 @@ use std::io::Read;
 /// Every process that descends from `root`, without those below any of `except` and without these themselves.
 ///
 /// # Errors
-/// Where `/proc` cannot be listed.
-pub fn descendants(root: i32, except: &[i32]) -> Result<BTreeSet<i32>, Errno> {
+/// Where `/proc` cannot be listed, and why.
+pub fn descendants(root: i32, except: &[i32]) -> Result<BTreeSet<i32>, &'static str> {
+    // An image has an empty folder where nothing is mounted; and in the /proc of another namespace we have another number,
+    // and so does everybody whom we would signal.
+    let us = fs::read_link("/proc/self").map_err(|_| "/proc is not mounted")?;
+    if us.to_str().and_then(|us| us.parse().ok()) != Some(std::process::id()) {
+        return Err("/proc is that of another PID namespace");
+    }
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     let mut buffer = String::new();
-    for entry in
-        fs::read_dir("/proc").map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::ENOENT)))?
-    {
+    for entry in fs::read_dir("/proc").map_err(|_| "/proc cannot be listed")? {
         let Ok(entry) = entry else { continue };
         let name = entry.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };

@@ -123,4 +123,18 @@ sys.stdin.read()";
         let mut stage = Start::program("/usr/bin/unshare", words).plain().start();
         assert_eq!(stage.exit(PATIENCE), 3, "{}", stage.output());
     }
+
+    /// A plan serves an activation and its restarts, whatever commands run before them.
+    #[test]
+    fn a_degraded_directive_is_told_once() {
+        let folder = stage::Folder::new();
+        let unit = "[Service]\nExecStartPre=/bin/true\nExecStart=/bin/false\nRestart=always\nRestartSec=10ms\n\
+            StartLimitBurst=3\nOOMScoreAdjust=-1000\n";
+        let unit = folder.file("a.service", unit);
+        let start = Start::tinysvc([std::ffi::OsStr::new("--unit"), unit.as_os_str()]).plain();
+        let start = if stage::is_root() { start.user(65_534) } else { start };
+        let mut stage = start.start();
+        assert_eq!(stage.exit(PATIENCE), 1, "{}", stage.output());
+        assert_eq!(stage.count("OOMScoreAdjust= is degraded"), 1, "{}", stage.output());
+    }
 }

@@ -47,7 +47,7 @@ impl Host {
             _channel = Some(channel);
             plan
         } else {
-            match self.main_plan.take().filter(|_| main) {
+            match if main { self.main_plan.take() } else { None } {
                 Some(plan) => plan,
                 None => self.compile(spawn)?,
             }

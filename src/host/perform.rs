@@ -3,7 +3,7 @@
 
 use super::sys::process::kill;
 use super::wait::Source;
-use super::{HEALTH, Host, health, log, tree};
+use super::{HEALTH, HEALTH_ROLE, Host, health, log, tree};
 use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, UnitId, Whom};
 use crate::launch;
 use crate::plan::{self, Enforcement, Plan, PlanError};
@@ -43,7 +43,10 @@ impl Host {
         // The role's end of its channel, which is to be open until the role is there.
         let mut _channel = None;
         let plan = if unit == HEALTH {
-            let (plan, channel) = self.plan_role()?;
+            let (plan, channel) = match self.plan_role() {
+                Ok(planned) => planned,
+                Err(failure) => return self.cannot_spawn(unit, kind, HEALTH_ROLE, failure),
+            };
             _channel = Some(channel);
             plan
         } else {
@@ -55,17 +58,38 @@ impl Host {
         // A child may end before anyone could open its pidfd.
         self.reaper.attend(&mut self.ended);
         let spawned = launch::spawn(&plan);
-        if let Ok(pid) = spawned {
-            self.reaper.born(run, unit, pid);
-        }
-        if let Err(failure) = spawned {
-            let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
-            self.warn(unit, Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
-        }
+        let done = match spawned {
+            Ok(pid) => {
+                self.reaper.born(run, unit, pid);
+                if let Some(probes) = self.probes.as_mut().filter(|_| unit == HEALTH) {
+                    probes.complained = false;
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
+                self.cannot_spawn(unit, kind, &program, failure)
+            }
+        };
         if main {
             self.main_plan = Some(plan);
         }
-        spawned.map(drop)
+        done
+    }
+
+    /// Tells why. The role is tried again for as long as a client waits, and that is told once.
+    fn cannot_spawn(
+        &mut self,
+        unit: UnitId,
+        kind: ExecKind,
+        program: &str,
+        failure: SpawnFailure,
+    ) -> Result<(), SpawnFailure> {
+        let role = self.probes.as_mut().filter(|_| unit == HEALTH);
+        if !role.is_some_and(|probes| std::mem::replace(&mut probes.complained, true)) {
+            self.warn(unit, Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
+        }
+        Err(failure)
     }
 
     fn compile(&mut self, spawn: Spawn) -> Result<Plan, SpawnFailure> {

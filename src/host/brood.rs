@@ -124,9 +124,9 @@ impl Brood {
             Whom::Rest { main, control } => {
                 let spared = [main, control].into_iter().flatten().filter_map(|run| self.reaper.pid(run));
                 let spared: Vec<i32> = spared.collect();
-                self.signal_all(&spared, signal)
+                return self.signal_all(&spared, signal);
             }
-            Whom::Everything => self.signal_all(&[], signal),
+            Whom::Everything => return self.signal_all(&[], signal),
         };
         match sent {
             Ok(()) | Err(Errno::ESRCH) => {}
@@ -134,11 +134,17 @@ impl Brood {
         }
     }
 
-    fn signal_all(&mut self, spared: &[i32], signal: Signal) -> Result<(), Errno> {
+    fn signal_all(&mut self, spared: &[i32], signal: Signal) {
         if self.reaper.nobody() {
-            return Ok(());
+            return;
         }
-        tree::signal(&[], spared, signal).map(drop)
+        match tree::signal(&[], spared, signal) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.say(Level::Error, format!("{signal} has not met everybody: the tree outgrows its end"))
+            }
+            Err(why) => self.say(Level::Warn, format!("cannot send {signal}: {why}")),
+        }
     }
 
     /// Takes a process below us in as a run, though nobody started it as one. `false` if there is none such.

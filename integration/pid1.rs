@@ -81,7 +81,8 @@ mod tests {
             assert_ne!(field("Session:").trim(), field("Pid:").trim(), "{place}");
             let mut alone = Start::program(stage::demo(), ["status"]).plain().start();
             assert_eq!(alone.exit(PATIENCE), 0);
-            let descriptors = |said: &[String]| said.iter().find(|line| line.starts_with("Descriptors:")).cloned();
+            let descriptors =
+                |said: &[String]| said.iter().find(|line| line.starts_with("Descriptors:")).cloned();
             assert_eq!(descriptors(&said), descriptors(&alone.stream(Stream::Out)), "{place}");
         }
     }
@@ -97,8 +98,7 @@ mod tests {
         let stops = [2, 3, 15, 37];
         let all: Vec<u32> = (1..=31).chain(34..=64).filter(|n| !never.contains(n)).collect();
         let traps: Vec<String> = all.iter().flat_map(|n| ["trap".into(), n.to_string()]).collect();
-        let other: Vec<String> =
-            ["spawn"].map(String::from).into_iter().chain(traps.clone()).collect();
+        let other: Vec<String> = ["spawn"].map(String::from).into_iter().chain(traps.clone()).collect();
         for (place, at) in PLACES {
             for (options, heard) in [(&[][..], 1), (&["-g"][..], 2)] {
                 let start = tinysvc(options)
@@ -217,7 +217,11 @@ mod tests {
             for (why, words, status, said) in table {
                 let mut stage = at(tinysvc(words).env("TINYSVC_HEALTH", "off")).start();
                 assert_eq!(stage.exit(PATIENCE), status, "{why}, {place}\n{}", stage.output());
-                assert!(stage.stream(Stream::Err).join(" ").contains(said), "{why}, {place}\n{}", stage.output());
+                assert!(
+                    stage.stream(Stream::Err).join(" ").contains(said),
+                    "{why}, {place}\n{}",
+                    stage.output()
+                );
             }
         }
     }
@@ -246,7 +250,19 @@ mod tests {
             &["spawn", "ignore", "TERM", "print", "stubborn is up", "hang", "end"],
             &["spawn", "spawn", "trap", "TERM", "print", "grandchild is up", "hang", "end", "hang", "end"],
             &["orphan", "setsid", "trap", "TERM", "print", "daemon is up", "hang", "end"],
-            &["orphan", "setsid", "spawn", "ignore", "TERM", "print", "deaf is up", "hang", "end", "exit", "0"],
+            &[
+                "orphan",
+                "setsid",
+                "spawn",
+                "ignore",
+                "TERM",
+                "print",
+                "deaf is up",
+                "hang",
+                "end",
+                "exit",
+                "0",
+            ],
             &["end", "await", "USR1", "exit", "5"],
         ];
         for (place, at) in PLACES {
@@ -330,12 +346,16 @@ mod tests {
         let file = folder.file("three", "word\n").display().to_string();
         const OURS: &str = r#"exec 3<"$0"; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@""#;
         const OTHERS: &str = r#"exec 3<"$0"; export LISTEN_FDS=1 LISTEN_PID=99999; exec "$@""#;
-        const LOOK: &str = r#"read x <&3; [ $LISTEN_PID = $$ ] && m=mine || m=$LISTEN_PID; echo $x $LISTEN_FDS $m"#;
+        const LOOK: &str =
+            r#"read x <&3; [ $LISTEN_PID = $$ ] && m=mine || m=$LISTEN_PID; echo $x $LISTEN_FDS $m"#;
         for (place, at) in PLACES {
             for (given, said) in [(OURS, "word 1 mine"), (OTHERS, "word 1 99999")] {
-                let start = tinysvc(&["--", "/bin/bash", "-c", LOOK])
-                    .env("TINYSVC_HEALTH", "off")
-                    .before(["/bin/bash", "-c", given, &file]);
+                let start = tinysvc(&["--", "/bin/bash", "-c", LOOK]).env("TINYSVC_HEALTH", "off").before([
+                    "/bin/bash",
+                    "-c",
+                    given,
+                    &file,
+                ]);
                 let mut stage = at(start).start();
                 assert_eq!(stage.exit(PATIENCE), 0, "{}", stage.output());
                 assert_eq!(stage.stream(Stream::Out), [said], "{place}");
@@ -426,7 +446,9 @@ mod tests {
             line.clear();
             reader.read_until(b'\n', &mut line).expect("a line");
             let line = String::from_utf8_lossy(&line).into_owned();
-            let lost = line.strip_prefix("tinysvc: ").and_then(|l| l.strip_suffix(" log lines were dropped: nobody read them\n"));
+            let lost = line
+                .strip_prefix("tinysvc: ")
+                .and_then(|l| l.strip_suffix(" log lines were dropped: nobody read them\n"));
             assert!(lost.and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n > 0), "{place}: {line}");
         }
     }

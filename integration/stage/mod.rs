@@ -518,7 +518,8 @@ impl Stage {
                 }
                 let all = processes();
                 let init = all.iter().find(|p| p.parent == own)?;
-                let between = ["unshare", "setsid", "sh", "bash", "env", "setpriv", "ip", "prlimit", "chroot"];
+                let between =
+                    ["unshare", "setsid", "sh", "bash", "env", "setpriv", "ip", "prlimit", "chroot"];
                 (init.name == self.comm || !between.contains(&init.name.as_str())).then_some(init.pid)
             })
             .unwrap_or_else(|| panic!("no PID 1 came up\n{}", self.output())),

@@ -346,7 +346,7 @@ mod tests {
         let default = || Options { path: "/readyz", name: None, addresses: loopback(8469), timeout: TIMEOUT };
         let at = |text: &str| [Some(text.parse().unwrap()), None];
         let web = || Some("web".to_owned());
-        let table: [(&str, &[&str], Option<&str>, Options); 15] = [
+        let table: [(&str, &[&str], Option<&str>, Options); 16] = [
             ("nothing", &[], None, default()),
             ("live", &["live"], None, Options { path: "/livez", ..default() }),
             ("startup", &["startup"], None, Options { path: "/startupz", ..default() }),

@@ -163,6 +163,7 @@ impl Rules {
                     self.spawn(now, spawn.unit, spawn.run, spawn.kind, spawn.index, (before.phase, phase))?;
                 }
                 Action::Signal { unit, whom, signal } => self.signal(*unit, *whom, *signal)?,
+                Action::FindMain { .. } | Action::CheckConditions { .. } | Action::Reply { .. } => {}
                 Action::Announce(text) => self.announce(text, engine)?,
                 Action::Note(note) => {
                     if note.text.is_empty() || note.text.contains('\n') {
@@ -233,6 +234,7 @@ impl Rules {
                 let asked = before >= Phase::Draining || matches!(phase, Phase::Draining | Phase::Stopping);
                 asked && starts || before >= Phase::Sweeping
             }
+            Role::Managed => false,
             Role::OnDemand => before >= Phase::Sweeping && starts || phase == Phase::Ended,
         };
         if too_late {

@@ -75,7 +75,7 @@ pub struct World {
     last_pid: Pid,
     /// What the last actions yielded; told first.
     yielded: Vec<Event>,
-    empty: Option<Option<UnitId>>,
+    empty: Vec<Option<UnitId>>,
     knocking: BTreeSet<UnitId>,
     ended: Vec<(Run, Exit)>,
     /// Every fact with its time, and every action, in order: two tellings of a story are compared by these.
@@ -104,7 +104,7 @@ impl World {
             processes: BTreeMap::new(),
             last_pid: 1,
             yielded: vec![Event::Boot],
-            empty: None,
+            empty: Vec::new(),
             knocking: BTreeSet::new(),
             ended: Vec::new(),
             facts: Vec::new(),
@@ -208,14 +208,14 @@ impl World {
             self.actions.push(action);
         }
         self.rules.rest(&self.engine, self.now)?;
-        let asked = self.engine.waiting_for_empty();
-        self.empty = asked.filter(|asked| {
+        let empty = self.engine.waiting_for_empty().filter(|asked| {
             let theirs = |process: &Process| asked.is_none_or(|unit| process.unit == unit);
             !self.processes.values().any(theirs)
         });
+        self.empty = empty.collect();
         let mut knocking = self.knocking.iter();
         let heard = knocking.any(|unit| self.engine.wants_connections(Mono(self.now), *unit));
-        if self.empty.is_some() || !self.yielded.is_empty() || heard {
+        if !self.empty.is_empty() || !self.yielded.is_empty() || heard {
             self.later(0, Happening::Wakes);
         }
         Ok(true)
@@ -289,7 +289,7 @@ impl World {
     fn collect(&mut self) -> Vec<Event> {
         let (mut said, mut ends, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         let mut facts = std::mem::take(&mut self.yielded);
-        facts.extend(self.empty.take().map(|unit| Event::Emptied { unit }));
+        facts.extend(self.empty.drain(..).map(|unit| Event::Emptied { unit }));
         while let Some(entry) = self.queue.first_entry() {
             let (at, _) = *entry.key();
             if at > self.now {
@@ -452,6 +452,7 @@ impl World {
                     self.later(0, Happening::Reaches(pid, *signal));
                 }
             }
+            Action::FindMain { .. } | Action::CheckConditions { .. } | Action::Reply { .. } => {}
             Action::Announce(_) | Action::Note(_) | Action::Exit { .. } => {}
         }
     }

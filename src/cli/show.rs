@@ -151,6 +151,8 @@ SignalTarget=group
         for command in spec.service.commands.entry(crate::unit::spec::ExecKind::Start).or_default() {
             (command.from_command_line, command.expand) = (true, false);
         }
+        // Nor that a setting is only the default.
+        spec.service.kind_given = first.spec.service.kind_given;
         assert_eq!(spec, first.spec);
     }
 }

@@ -4,6 +4,7 @@
 //! carries it out, and what it yields comes back as a later event.
 #![forbid(unsafe_code)]
 
+use super::job::{Client, Verb};
 use super::notify::Message;
 use super::{Outcome, State};
 use crate::unit::spec::{ExecKind, Exit, Signal};
@@ -65,8 +66,56 @@ pub enum Event {
         /// The unit to be started.
         unit: UnitId,
     },
+    /// The host has found the process that [`Action::FindMain`] asked for and counts it as this run from now on: its end
+    /// will be told, if it can be learned of.
+    MainFound {
+        /// The run.
+        run: Run,
+        /// It is nobody's child of ours, so that its end may pass unnoticed.
+        alien: bool,
+    },
+    /// There is no such process, or none that could be the main one.
+    MainNotFound {
+        /// The run that it would have been.
+        run: Run,
+        /// Why, in words.
+        reason: String,
+        /// No process at all is left of the unit.
+        empty: bool,
+    },
+    /// What [`Action::CheckConditions`] asked for.
+    Conditions {
+        /// The run that the action bore.
+        run: Run,
+        /// Every `Condition*=` is met.
+        met: bool,
+        /// An `Assert*=` is not met. Only counts where the conditions are met.
+        assert_failed: bool,
+    },
+    /// Somebody wants something of a unit.
+    Request {
+        /// Whom to answer; each answer is one [`Action::Reply`].
+        client: Client,
+        /// What.
+        verb: Verb,
+        /// Of which.
+        unit: UnitId,
+        /// The answer is wanted as soon as it is accepted, and not when it is done.
+        no_block: bool,
+    },
     /// Time has passed.
     Tick,
+}
+
+/// Where a main process is to be looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// Among the unit's processes: the one that is a child of ours, if there is just one.
+    Guess,
+    /// In `PIDFile=`, as it is now: the host does not wait for it. It must be a process of the unit, or root's word.
+    PidFile,
+    /// The service has named it by this number, in `MAINPID=`.
+    Pid(u32),
 }
 
 /// Why a program is not executing.
@@ -109,6 +158,31 @@ pub enum Action {
         /// The signal.
         signal: Signal,
     },
+    /// Look for a main process that we did not start. `MainFound` or `MainNotFound` follows in the next batch.
+    FindMain {
+        /// Whose.
+        unit: UnitId,
+        /// What it will be called.
+        run: Run,
+        /// Where.
+        seek: Seek,
+    },
+    /// Check `Condition*=` and `Assert*=`. `Conditions` follows in the next batch.
+    CheckConditions {
+        /// Whose.
+        unit: UnitId,
+        /// What the answer is to bear.
+        run: Run,
+    },
+    /// Answer a client.
+    Reply {
+        /// Whom.
+        client: Client,
+        /// What was asked for was done.
+        ok: bool,
+        /// What there is to say of it; often nothing.
+        text: String,
+    },
     /// Tell whoever started us: sd_notify(3) assignments, one a line.
     Announce(String),
     /// One decision, for the log.
@@ -135,6 +209,8 @@ pub struct Spawn {
     pub main: Option<Run>,
     /// `$SERVICE_RESULT` and its like.
     pub environment: Vec<(&'static str, String)>,
+    /// The unit whose end has made this one start, for `$MONITOR_INVOCATION_ID`.
+    pub monitor: Option<UnitId>,
 }
 
 /// Which processes of a unit.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod fact;
+mod job;
 pub mod notify;
 pub mod relay;
 pub mod restart;
@@ -17,8 +18,9 @@ mod system;
 mod tests;
 mod time;
 
-pub use fact::{Action, Event, Level, Note, Run, Sender, Spawn, SpawnFailure, UnitId, Whom};
+pub use fact::{Action, Event, Level, Note, Run, Seek, Sender, Spawn, SpawnFailure, UnitId, Whom};
+pub use job::{Client, KillWhom, Verb};
 pub use service::Service;
-pub use state::{Outcome, State};
+pub use state::{ActiveState, Outcome, State};
 pub use system::{Engine, Phase, Role, exit_code};
 pub use time::{Mono, earlier};

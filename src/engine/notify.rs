@@ -4,7 +4,8 @@
 //! one, as systemd does; the rest of the message counts.
 #![forbid(unsafe_code)]
 
-use crate::unit::spec::Span;
+use super::Mono;
+use crate::unit::spec::{NotifyAccess, Span};
 
 /// What a message says. Every field is one key of sd_notify(3).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +28,12 @@ pub struct Message {
     pub watchdog_interval: Option<Span>,
     /// `EXTEND_TIMEOUT_USEC=`.
     pub extend_timeout: Option<Span>,
+    /// `MAINPID=`: a number of the sender's process namespace, which only the host can make sense of.
+    pub main_pid: Option<u32>,
+    /// `MONOTONIC_USEC=`, as the sender read CLOCK_MONOTONIC.
+    pub monotonic: Option<Mono>,
+    /// `NOTIFYACCESS=`.
+    pub notify_access: Option<NotifyAccess>,
 }
 
 /// The longest message that is read; systemd's own limit.
@@ -72,6 +79,17 @@ impl Message {
                 _ => {}
             },
             b"WATCHDOG_USEC" => self.watchdog_interval = micros().or(self.watchdog_interval),
+            b"MAINPID" => self.main_pid = value.parse().ok().filter(|n| *n > 0).or(self.main_pid),
+            b"MONOTONIC_USEC" => self.monotonic = value.parse().ok().map(Mono).or(self.monotonic),
+            b"NOTIFYACCESS" => {
+                self.notify_access = match value {
+                    "none" => Some(NotifyAccess::None),
+                    "main" => Some(NotifyAccess::Main),
+                    "exec" => Some(NotifyAccess::Exec),
+                    "all" => Some(NotifyAccess::All),
+                    _ => self.notify_access,
+                };
+            }
             b"EXTEND_TIMEOUT_USEC" => self.extend_timeout = micros().or(self.extend_timeout),
             _ => {}
         }
@@ -85,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_understood_counts_and_the_rest_does_not() {
         let ready = Message { ready: true, ..Message::default() };
-        let table: [(&str, &[u8], Option<Message>); 9] = [
+        let table: [(&str, &[u8], Option<Message>); 11] = [
             ("the plain word", b"READY=1", Some(ready.clone())),
             ("a final newline is optional", b"READY=1\n", Some(ready.clone())),
             ("zero is undefined", b"READY=0", Some(Message::default())),
@@ -104,6 +122,21 @@ mod tests {
                     extend_timeout: Some(Span::from_micros(9)),
                     ..Message::default()
                 }),
+            ),
+            (
+                "a successor",
+                b"MAINPID=7\nMONOTONIC_USEC=8\nNOTIFYACCESS=all",
+                Some(Message {
+                    main_pid: Some(7),
+                    monotonic: Some(Mono(8)),
+                    notify_access: Some(NotifyAccess::All),
+                    ..Message::default()
+                }),
+            ),
+            (
+                "no successor",
+                b"MAINPID=0\nMAINPID=-1\nMONOTONIC_USEC=soon\nNOTIFYACCESS=some",
+                Some(Message::default()),
             ),
             ("negative numbers are none", b"ERRNO=-5\nWATCHDOG_USEC=-1", Some(Message::default())),
         ];

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Mono, Outcome};
-use crate::unit::spec::{Exit, Restart, ServiceSpec, Signal, Span};
+use crate::unit::spec::{Exit, Restart, ServiceSpec, Signal, Span, Type};
 
 /// How a process's end counts, by the rules for a daemon's main process.
 ///
@@ -50,12 +50,19 @@ pub enum Verdict {
     Rest(&'static str),
 }
 
-/// Applies the rules in systemd's order: prevent beats force beats `Restart=`.
+/// Applies the rules in systemd's order: prevent beats force beats `Restart=`. What a condition skipped is never
+/// restarted, and what has done its one task is not made to do it again.
 pub fn verdict(spec: &ServiceSpec, result: Outcome, main_exit: Option<Exit>) -> Verdict {
+    if result == Outcome::ExecCondition {
+        return Verdict::Rest("ExecCondition");
+    }
     if main_exit.is_some_and(|exit| spec.restart_prevent_exit.contains(exit)) {
         return Verdict::Rest("RestartPreventExitStatus");
     }
     if main_exit.is_some_and(|exit| spec.restart_force_exit.contains(exit)) {
+        if spec.kind() == Type::Oneshot && result == Outcome::Success {
+            return Verdict::Rest("Type=oneshot");
+        }
         return Verdict::Again("RestartForceExitStatus");
     }
     let (word, again) = match spec.restart {
@@ -232,6 +239,11 @@ mod tests {
         spec.restart = Restart::No;
         assert_eq!(verdict(&spec, Outcome::ExitCode, exit), Verdict::Again("RestartForceExitStatus"));
         assert_eq!(verdict(&spec, Outcome::ExitCode, None), Verdict::Rest("Restart=no"));
+        spec.kind = Type::Oneshot;
+        assert_eq!(verdict(&spec, Outcome::Success, exit), Verdict::Rest("Type=oneshot"));
+        assert_eq!(verdict(&spec, Outcome::ExitCode, exit), Verdict::Again("RestartForceExitStatus"));
+        spec.restart = Restart::Always;
+        assert_eq!(verdict(&spec, Outcome::ExecCondition, None), Verdict::Rest("ExecCondition"));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Decides what happens to one service when something happens to it.
 //!
-//! This is systemd's service machine (`src/core/service.c`, systemd.service(5), systemd.kill(5)) for the types
-//! simple, exec and notify, with the same states, results and order of steps. It knows one service: who
-//! waits for whom, and when tinysvc itself ends, is `system`. It never sees a pid.
+//! This is systemd's service machine (`src/core/service.c`, systemd.service(5), systemd.kill(5)) with the same states,
+//! results and order of steps. It knows one service: who waits for whom is `job`, and when tinysvc itself ends,
+//! is `system`. It never sees a pid.
+//!
+//! Here is what a service is and what may be asked of it. What happens to it is `facts`, the passing of time is `late`,
+//! what the end of a process has to say is `ends`, and what follows from all that is `course`.
 //!
 //! Words: a *run* is one life of one process, numbered. The *main* run is the service; a *control* run is
 //! one of the other Exec*= commands, and there is one at a time. Every change of state goes through
@@ -13,15 +16,24 @@
 //!
 //! It differs from systemd on purpose where a deadline is at stake: `WATCHDOG=1` before the end of the start or
 //! after the beginning of the stop arms nothing, and a stop asked for while a watchdog's victim is being
-//! ended does not begin anew, so that nobody can postpone SIGKILL but by EXTEND_TIMEOUT_USEC.
+//! ended does not begin anew, so that nobody can postpone SIGKILL but by EXTEND_TIMEOUT_USEC. And a oneshot that is
+//! being stopped does not go on to its next line, however well the last one took it.
 #![forbid(unsafe_code)]
 
 mod course;
+mod ends;
+mod facts;
+mod late;
+mod show;
 
-use super::notify::Message;
+pub(super) use show::exit_status;
+
+use super::job::KillWhom;
 use super::restart::StartLimit;
-use super::{Action, Level, Mono, Outcome, Run, Sender, SpawnFailure, State, UnitId, Whom, earlier};
-use crate::unit::spec::{ExecKind, Exit, NotifyAccess, Signal, SignalTarget, Span, Spec, Type, status};
+use super::{
+    Action, ActiveState, Level, Mono, Outcome, Run, Seek, SpawnFailure, State, UnitId, Whom, earlier,
+};
+use crate::unit::spec::{ExecKind, Exit, ExitType, NotifyAccess, Signal, SignalTarget, Span, Spec, Type};
 use std::collections::BTreeMap;
 
 /// Where the orders of one step are collected, and where run numbers come from.
@@ -40,6 +52,38 @@ struct Control {
     run: Run,
     kind: ExecKind,
     index: usize,
+}
+
+/// What a main process is being looked for, and what comes when it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Search {
+    run: Run,
+    seek: Seek,
+    /// ExecStartPost= has run, so that what follows is the end of the start.
+    posted: bool,
+    /// It was not there at first.
+    late: bool,
+    /// When it is looked for again; `None` until there is an answer.
+    again: Option<Mono>,
+}
+
+/// The service has named a successor to its main process, and the host has yet to find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Heir {
+    run: Run,
+    /// The main process has ended meanwhile: that is only the service's end if there is no heir.
+    ended: Option<Exit>,
+}
+
+/// What others are to know of: the state that is entered, or why none is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A state, and whether the last reload has worked.
+    State(ActiveState, bool),
+    /// `Condition*=` is not met: nothing was started, and that is in order.
+    Skipped,
+    /// `Assert*=` is not met.
+    AssertFailed,
 }
 
 /// What the service said last about itself, `service_notify_message_process_state()` of systemd.
@@ -65,7 +109,19 @@ pub struct Service {
     /// When SIGKILL is sent again to whoever has outrun it.
     kill_again: Option<Mono>,
     main: Option<Run>,
+    /// There is or was a main process in this activation, so that the service is up no longer than it.
+    main_known: bool,
+    /// The main process is not our child: its end may pass unnoticed, so nobody waits for it.
+    alien: bool,
+    /// Which line of ExecStart= the main process is.
+    main_line: usize,
     control: Option<Control>,
+    search: Option<Search>,
+    heir: Option<Heir>,
+    /// The conditions are being checked, under this number.
+    checking: Option<Run>,
+    condition_met: bool,
+    assert_met: bool,
     /// Nobody was left of it when the host last looked, and nothing has been spawned since.
     empty: bool,
     /// When the watchdog bites; armed from the end of the start to the beginning of the stop.
@@ -90,6 +146,22 @@ pub struct Service {
     last_start: bool,
     /// SIGHUP came while a start or a reload was under way: another reload follows.
     reload_wanted: bool,
+    /// The last reload has failed, and when it began.
+    reload_failed: bool,
+    reload_begun: Mono,
+    /// A start follows the stop that is under way.
+    restarting: bool,
+    /// RestartMode=debug has restarted it.
+    debug: bool,
+    /// NOTIFYACCESS= as the service said it.
+    access_override: Option<NotifyAccess>,
+    /// `daemon-reload` has brought it, for the next start.
+    next_spec: Option<Spec>,
+    /// The unit whose end has made this one start, and what there is to say of that.
+    monitor: Option<(UnitId, Vec<(&'static str, String)>)>,
+    /// Jobs bring it up and down, and hear of its changes.
+    managed: bool,
+    changes: Vec<Change>,
     said: Option<Said>,
     restarts: u32,
     status_text: String,
@@ -113,7 +185,15 @@ impl Service {
             deadline: None,
             kill_again: None,
             main: None,
+            main_known: false,
+            alien: false,
+            main_line: 0,
             control: None,
+            search: None,
+            heir: None,
+            checking: None,
+            condition_met: false,
+            assert_met: false,
             empty: false,
             watchdog: None,
             watchdog_override: None,
@@ -127,6 +207,15 @@ impl Service {
             stop_signal: None,
             last_start: false,
             reload_wanted: false,
+            reload_failed: false,
+            reload_begun: Mono(0),
+            restarting: false,
+            debug: false,
+            access_override: None,
+            next_spec: None,
+            monitor: None,
+            managed: false,
+            changes: Vec::new(),
             said: None,
             restarts: 0,
             status_text: String::new(),
@@ -138,6 +227,11 @@ impl Service {
         }
     }
 
+    /// A service that jobs bring up and down.
+    pub(super) fn managed(id: UnitId, spec: Spec) -> Service {
+        Service { managed: true, ..Service::new(id, spec) }
+    }
+
     /// What it should be.
     pub fn spec(&self) -> &Spec {
         &self.spec
@@ -146,6 +240,19 @@ impl Service {
     /// systemd's SubState.
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// systemd's ActiveState.
+    pub fn active_state(&self) -> ActiveState {
+        match (self.state.active_state(), self.spec.service.kind()) {
+            // Nobody is made to wait for a service that itself waits for everybody.
+            (ActiveState::Activating, Type::Idle)
+                if !matches!(self.state, State::AutoRestart | State::AutoRestartQueued) =>
+            {
+                ActiveState::Active
+            }
+            (state, _) => state,
+        }
     }
 
     /// When the state was entered.
@@ -220,20 +327,46 @@ impl Service {
 
     /// When it wants a tick.
     pub fn next_deadline(&self) -> Option<Mono> {
-        earlier(earlier(self.deadline, self.watchdog), self.kill_again)
+        let again = self.search.and_then(|search| search.again);
+        earlier(earlier(earlier(self.deadline, self.watchdog), self.kill_again), again)
     }
 
-    /// Whether it waits until no process of it is left.
+    /// Whether it waits until no process of it is left: to go on with its end, or since it is up as long as anybody of it
+    /// is there.
     pub fn waits_for_empty(&self) -> bool {
-        let killing = matches!(
-            self.state,
-            State::StopWatchdog
+        let alone = self.main.is_none() && self.control.is_none() && self.heir.is_none();
+        alone
+            && match self.state {
+                State::StopWatchdog
                 | State::StopSigterm
                 | State::StopSigkill
+                | State::FinalWatchdog
                 | State::FinalSigterm
                 | State::FinalSigkill
-        );
-        killing && self.main.is_none() && self.control.is_none()
+                // Without a main process it is its processes.
+                | State::Running => true,
+                // Nobody is left who could say that it is up. That a PID file will never come is not noticed, as
+                // with systemd.
+                State::Start => self.main_known,
+                State::Dead
+                | State::Condition
+                | State::StartPre
+                | State::StartPost
+                | State::Exited
+                | State::Reload
+                | State::ReloadSignal
+                | State::ReloadNotify
+                | State::Stop
+                | State::StopPost
+                | State::Failed
+                | State::AutoRestart
+                | State::AutoRestartQueued => false,
+            }
+    }
+
+    /// Whether its conditions are being checked, so that a start may follow.
+    pub fn is_checking(&self) -> bool {
+        self.checking.is_some()
     }
 
     /// Whether the start limit has refused a start and would refuse another one.
@@ -250,8 +383,32 @@ impl Service {
 
     /// Starts it, unless it is up or on its way.
     pub(super) fn start(&mut self, now: Mono, out: &mut Orders) {
-        if self.state.is_inactive() || self.state == State::AutoRestart {
-            self.activate(now, self.state == State::AutoRestart, out);
+        match self.state {
+            State::Dead | State::Failed if self.checking.is_none() => self.activate(now, false, out),
+            State::AutoRestart => {
+                self.restarts = self.restarts.saturating_add(1);
+                self.activate(now, true, out);
+            }
+            State::AutoRestartQueued => self.activate(now, true, out),
+            State::Dead
+            | State::Failed
+            | State::Condition
+            | State::StartPre
+            | State::Start
+            | State::StartPost
+            | State::Running
+            | State::Exited
+            | State::Reload
+            | State::ReloadSignal
+            | State::ReloadNotify
+            | State::Stop
+            | State::StopWatchdog
+            | State::StopSigterm
+            | State::StopSigkill
+            | State::StopPost
+            | State::FinalWatchdog
+            | State::FinalSigterm
+            | State::FinalSigkill => {}
         }
     }
 
@@ -265,17 +422,23 @@ impl Service {
             self.stop_signal = signal;
         }
         match self.state {
-            State::Dead | State::Failed => {}
-            State::AutoRestart => {
+            State::Dead | State::Failed => self.checking = None,
+            State::AutoRestart | State::AutoRestartQueued => {
                 self.note(out, Level::Info, "restart cancelled: a stop was asked for".into());
                 // The result stays that of what had made the restart necessary.
                 self.enter(now, State::Dead, None);
             }
-            State::Running => {
+            State::Running | State::Exited => {
                 self.note(out, Level::Info, "stopping".into());
                 self.enter_stop(now, Outcome::Success, out);
             }
-            State::StartPre | State::Start | State::StartPost | State::Reload | State::ReloadNotify => {
+            State::Condition
+            | State::StartPre
+            | State::Start
+            | State::StartPost
+            | State::Reload
+            | State::ReloadSignal
+            | State::ReloadNotify => {
                 self.note(out, Level::Info, "stopping".into());
                 self.enter_signal(now, State::StopSigterm, Outcome::Success, out);
             }
@@ -285,9 +448,11 @@ impl Service {
             | State::StopSigterm
             | State::StopSigkill
             | State::StopPost
+            | State::FinalWatchdog
             | State::FinalSigterm
             | State::FinalSigkill => {
-                if again || signal.is_some() {
+                // A client says "stop", and that has been heard; who signals PID 1 says more.
+                if !self.managed && (again || signal.is_some()) {
                     self.forward(signal.unwrap_or(self.spec.kill.signal), out);
                 }
             }
@@ -310,25 +475,66 @@ impl Service {
         self.last_start = true;
     }
 
-    /// Runs `ExecReload=`, at once or when what is under way is over, and says whether it will.
+    /// Takes that back.
+    pub(super) fn release(&mut self) {
+        self.last_start = false;
+    }
+
+    /// Says whether a start follows the stop that is under way or ahead: `RestartKillSignal=`.
+    pub(super) fn set_restarting(&mut self, restarting: bool) {
+        self.restarting = restarting;
+    }
+
+    /// The unit whose end makes this one start.
+    pub(super) fn set_monitor(&mut self, monitor: Option<(UnitId, Vec<(&'static str, String)>)>) {
+        self.monitor = monitor;
+    }
+
+    /// Takes another spec for the next start; a service that is down has it at once.
+    pub(super) fn replace(&mut self, spec: Spec) {
+        if self.state.is_inactive() && self.checking.is_none() {
+            self.spec = spec;
+        } else {
+            self.next_spec = Some(spec);
+        }
+    }
+
+    /// What it will be at the next start.
+    pub(super) fn latest_spec(&self) -> &Spec {
+        self.next_spec.as_ref().unwrap_or(&self.spec)
+    }
+
+    /// What has changed since this was last asked.
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Whether there is a way to make it reload.
+    pub(super) fn can_reload(&self) -> bool {
+        !self.spec.service.commands(ExecKind::Reload).is_empty()
+            || self.spec.service.kind() == Type::NotifyReload
+    }
+
+    /// Reloads it, at once or when what is under way is over, and says whether it will.
     pub(super) fn reload(&mut self, now: Mono, out: &mut Orders) -> bool {
-        if self.spec.service.commands(ExecKind::Reload).is_empty() {
+        if !self.can_reload() {
             return false;
         }
         match self.state {
-            State::Running => {
-                self.note(out, Level::Info, "reloading: ExecReload".into());
-                self.control_command(now, State::Reload, ExecKind::Reload, 0, out);
+            State::Running | State::Exited => {
+                self.enter_reload(now, out);
                 true
             }
             // What it has read so far may be older than what the signal is about.
-            State::Start | State::StartPost | State::Reload | State::ReloadNotify => {
+            State::Start | State::StartPost | State::Reload | State::ReloadSignal | State::ReloadNotify => {
                 self.reload_wanted = true;
                 true
             }
             // It has yet to read anything, or has no use for it any more.
-            State::StartPre
+            State::Condition
+            | State::StartPre
             | State::AutoRestart
+            | State::AutoRestartQueued
             | State::Dead
             | State::Failed
             | State::Stop
@@ -336,271 +542,50 @@ impl Service {
             | State::StopSigterm
             | State::StopSigkill
             | State::StopPost
+            | State::FinalWatchdog
             | State::FinalSigterm
             | State::FinalSigkill => false,
         }
     }
 
-    // ---- what may happen to it ----
-
-    /// The program of one of its runs is executing.
-    pub(super) fn spawned(&mut self, now: Mono, run: Run, out: &mut Orders) {
-        // A control command's program says nothing by being executed.
-        if self.main != Some(run) || self.state != State::Start {
-            return;
+    /// Forgets that it has failed, its restarts and the start limit's count: `service_reset_failed()`.
+    pub(super) fn reset_failed(&mut self, now: Mono) {
+        if self.state == State::Failed {
+            self.enter(now, State::Dead, None);
         }
-        match self.spec.service.kind {
-            Type::Simple | Type::Exec => self.enter_start_post(now, out),
-            // It is up when it says so.
-            Type::Notify => {}
-        }
+        (self.result, self.reload_failed, self.restarts) = (Outcome::Success, false, 0);
+        (self.limit, self.limit_hit) = (StartLimit::default(), false);
     }
 
-    /// The program of one of its runs could not be executed.
-    pub(super) fn spawn_failed(&mut self, now: Mono, run: Run, failure: SpawnFailure, out: &mut Orders) {
-        if self.main != Some(run) && self.control() != Some(run) {
-            return;
-        }
-        // What it takes down with it is told by its own exit status.
-        let was = self.result;
-        match failure {
-            SpawnFailure::Setup { status, .. } => {
-                // To systemd a process that fails in its set-up is one that has ended with that status,
-                // and Type=simple was up as soon as it existed.
-                if self.main == Some(run)
-                    && self.state == State::Start
-                    && self.spec.service.kind == Type::Simple
-                {
-                    self.enter_start_post(now, out);
+    /// Sends a signal to some or all of its processes. That is no stop, whatever comes of it.
+    ///
+    /// # Errors
+    /// The one process that is asked for is not there.
+    pub(super) fn kill(&self, whom: KillWhom, signal: Signal, out: &mut Orders) -> Result<(), &'static str> {
+        let (main, control) = (self.main, self.control());
+        let one = |run: Option<Run>| run.map(Whom::Process);
+        match whom {
+            KillWhom::Main => self.signal(one(main).ok_or("no main process to kill")?, signal, out),
+            KillWhom::Control => self.signal(one(control).ok_or("no control process to kill")?, signal, out),
+            KillWhom::All => {
+                let rest = Some(Whom::Rest { main, control });
+                for whom in [one(main), one(control), rest].into_iter().flatten() {
+                    self.signal(whom, signal, out);
                 }
-                self.exited(now, run, Exit::Exited(status), out);
             }
-            SpawnFailure::Resources { .. } => self.no_process(now, run, out),
         }
-        if was == Outcome::Success && self.result != Outcome::Success {
-            self.spawn_failure = Some(failure);
-        }
+        Ok(())
     }
 
-    /// There was no process to be had for a run.
-    fn no_process(&mut self, now: Mono, run: Run, out: &mut Orders) {
-        // The first line of a list and a later one fail differently: service_run_next_control() of systemd.
-        let first = self.control.is_none_or(|control| control.index == 0);
-        if self.main == Some(run) {
-            self.main = None;
-        } else {
-            self.control = None;
-        }
-        let f = Outcome::Resources;
-        match self.state {
-            State::StartPre if first => self.enter_dead(now, f, out),
-            State::StartPost if first => self.enter_stop(now, f, out),
-            State::StopPost if first => self.enter_signal(now, State::FinalSigterm, f, out),
-            State::StopPost => self.enter_dead(now, f, out),
-            State::StartPre | State::Start | State::StartPost | State::Stop => {
-                self.enter_signal(now, State::StopSigterm, f, out);
-            }
-            State::Reload => self.enter_running(now, Outcome::Success, out),
-            // A stop overtook the spawn: what is left of it goes on as it would.
-            State::StopWatchdog
-            | State::StopSigterm
-            | State::StopSigkill
-            | State::FinalSigterm
-            | State::FinalSigkill => self.gone(now, f, out),
-            State::Running | State::ReloadNotify | State::Dead | State::Failed | State::AutoRestart => {}
-        }
+    /// Whether anybody is there whose life is the service's: `service_good()`.
+    fn is_good(&self) -> bool {
+        let by_others = !self.main_known || self.spec.service.exit_type == ExitType::Cgroup;
+        // Whoever is left without being known is found missing by `emptied`.
+        self.main.is_some() || self.heir.is_some() || by_others && !self.empty
     }
 
-    /// The process of one of its runs has ended.
-    pub(super) fn exited(&mut self, now: Mono, run: Run, exit: Exit, out: &mut Orders) {
-        if self.main == Some(run) {
-            self.main_exited(now, exit, out);
-        } else if let Some(control) = self.control.filter(|c| c.run == run) {
-            self.control_exited(now, control, exit, out);
-        }
-        // An exit of an earlier run: true, but no longer news.
-    }
-
-    /// None of its processes is left.
-    pub(super) fn emptied(&mut self, now: Mono, out: &mut Orders) {
-        if self.waits_for_empty() {
-            self.empty = true;
-            self.gone(now, Outcome::Success, out);
-        }
-    }
-
-    /// One of its processes says something.
-    pub(super) fn notified(&mut self, now: Mono, from: Sender, message: &Message, out: &mut Orders) {
-        let main = self.main.is_some_and(|run| from == Sender::Run(run));
-        let control = self.control().is_some_and(|run| from == Sender::Run(run));
-        let heard = match self.spec.service.notify_access() {
-            NotifyAccess::None => false,
-            NotifyAccess::Main => main,
-            NotifyAccess::Exec => main || control,
-            NotifyAccess::All => true,
-        };
-        if !heard {
-            let why = "readiness message ignored: its sender is not allowed by NotifyAccess";
-            return self.note(out, Level::Debug, why.into());
-        }
-        if let Some(text) = &message.status {
-            self.status_text.clone_from(text);
-        }
-        if let Some(errno) = message.errno {
-            self.status_errno = errno;
-        }
-        self.said(now, message, out);
-        if let Some(more) = message.extend_timeout
-            && let Some(extended) = now.after(more)
-            && more != Span::ZERO
-            && self.state != State::AutoRestart
-        {
-            // Never earlier, and nothing where nothing runs.
-            self.deadline = self.deadline.map(|at| at.max(extended));
-            self.watchdog = self.watchdog.map(|at| at.max(extended));
-        }
-        let watched =
-            matches!(self.state, State::StartPost | State::Running | State::Reload | State::ReloadNotify);
-        if message.watchdog_trigger && (watched || self.state == State::Start) {
-            return self.watchdog_bites(now, "WATCHDOG=trigger", out);
-        }
-        if let Some(interval) = message.watchdog_interval {
-            self.watchdog_override = Some(interval);
-        }
-        if watched && (message.watchdog || message.watchdog_interval.is_some()) {
-            self.arm_watchdog(now);
-        }
-    }
-
-    /// Ready, reloading or stopping. STOPPING=1 wins in one message, and READY=1 over RELOADING=1.
-    fn said(&mut self, now: Mono, message: &Message, out: &mut Orders) {
-        if message.stopping {
-            self.said = Some(Said::Stopping);
-            if matches!(self.state, State::Running | State::ReloadNotify) {
-                self.enter_stop_by_notify(now, out);
-            }
-        } else if message.ready {
-            self.said = Some(Said::Ready);
-            match self.state {
-                State::Start if self.spec.service.kind == Type::Notify => {
-                    self.note(out, Level::Debug, "READY=1".into());
-                    self.enter_start_post(now, out);
-                }
-                State::ReloadNotify => self.enter_running(now, Outcome::Success, out),
-                _ => {}
-            }
-        } else if message.reloading {
-            self.said = Some(Said::Reloading);
-            if self.state == State::Running {
-                self.enter_reload_by_notify(now, out);
-            }
-        }
-    }
-
-    /// Time has passed.
-    pub(super) fn tick(&mut self, now: Mono, out: &mut Orders) {
-        if self.limit_reopens().is_some_and(|at| now >= at) {
-            self.limit_hit = false;
-        }
-        if self.watchdog.is_some_and(|at| now >= at) {
-            let limit = self.watchdog_interval();
-            return self.watchdog_bites(now, &format!("no WATCHDOG=1 within {limit}"), out);
-        }
-        if self.deadline.is_none_or(|at| now < at) {
-            if self.kill_again.is_some_and(|at| now >= at) {
-                self.send_to_all(self.state, out);
-                self.kill_again = now.after(KILL_AGAIN);
-            }
-            return;
-        }
-        // LingerSec= is ours: to systemd, who clears up behind a service that has ended in order has not failed.
-        let f = if self.lingers() { Outcome::Success } else { Outcome::Timeout };
-        let (state, limit) = (self.state, now.since(self.since));
-        let mut late = |this: &Self, what: &str| {
-            this.note(out, Level::Warn, format!("{state} timed out after {limit}: {what}"));
-        };
-        match self.state {
-            State::StartPre | State::Start | State::StartPost => {
-                late(self, "terminating");
-                self.enter_signal(now, State::StopSigterm, f, out);
-            }
-            State::Running => {
-                late(self, "RuntimeMaxSec is over, stopping");
-                self.enter_stop(now, f, out);
-            }
-            State::Reload => {
-                late(self, "killing ExecReload");
-                if let Some(control) = self.control.take() {
-                    self.signal(Whom::Process(control.run), Signal::KILL, out);
-                }
-                self.enter_running(now, Outcome::Success, out);
-            }
-            State::ReloadNotify => {
-                late(self, "no READY=1 after RELOADING=1, taking it for reloaded");
-                self.said = None;
-                self.enter_running(now, Outcome::Success, out);
-            }
-            State::Stop => {
-                late(self, "terminating");
-                self.enter_signal(now, State::StopSigterm, f, out);
-            }
-            State::StopWatchdog | State::StopSigterm if self.spec.kill.send_sigkill => {
-                late(self, "killing");
-                self.enter_signal(now, State::StopSigkill, f, out);
-            }
-            State::StopWatchdog | State::StopSigterm => {
-                late(self, "SendSIGKILL=no, going on without killing");
-                self.enter_stop_post(now, f, out);
-            }
-            State::StopSigkill => {
-                late(self, "processes are still there after SIGKILL, going on");
-                self.enter_stop_post(now, Outcome::Timeout, out);
-            }
-            State::StopPost => {
-                late(self, "terminating");
-                self.enter_signal(now, State::FinalSigterm, f, out);
-            }
-            State::FinalSigterm if self.spec.kill.send_sigkill => {
-                late(self, "killing");
-                self.enter_signal(now, State::FinalSigkill, f, out);
-            }
-            State::FinalSigterm => {
-                late(self, "SendSIGKILL=no, giving up on what is left");
-                // Beside what was spared on purpose nothing starts again.
-                self.last_start = true;
-                self.enter_dead(now, f, out);
-            }
-            State::FinalSigkill => {
-                late(self, "processes are still there after SIGKILL, giving up on them");
-                self.enter_dead(now, Outcome::Timeout, out);
-            }
-            State::AutoRestart => self.activate(now, true, out),
-            State::Dead | State::Failed => {}
-        }
-    }
-}
-
-/// The exit status that tells how a service fared: the main process's own where it has one.
-///
-/// A program that was not found gives 127 and one that could not be executed 126, as from a shell; a
-/// failing set-up gives systemd's status of its step. A service that failed although its processes ended
-/// well gives 1, and one whose process could not be made 71 (EX_OSERR).
-pub(super) fn exit_status(service: &Service) -> u8 {
-    /// errno ENOENT, the same on every Linux.
-    const ENOENT: i32 = 2;
-    let failed = service.result != Outcome::Success;
-    match (service.spawn_failure, service.main_exit, service.control_exit) {
-        (Some(SpawnFailure::Setup { status: status::EXEC, errno }), ..) if failed => {
-            if errno == ENOENT {
-                127
-            } else {
-                126
-            }
-        }
-        (Some(SpawnFailure::Setup { status, .. }), ..) if failed => status,
-        (Some(SpawnFailure::Resources { .. }), None, None) if failed => 71,
-        (_, Some(exit), _) if exit.shell_status() != 0 => exit.shell_status(),
-        (_, _, Some(exit)) if failed && exit.shell_status() != 0 => exit.shell_status(),
-        _ => failed.into(),
+    /// Who is heard: as the service said, or as its spec has it.
+    fn notify_access(&self) -> NotifyAccess {
+        self.access_override.unwrap_or_else(|| self.spec.service.notify_access())
     }
 }

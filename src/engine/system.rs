@@ -1,14 +1,17 @@
 //! The whole: when services start, when everything stops, and with which status tinysvc ends.
 //!
-//! One essential service today; roles of our own are further services, started when someone connects. The
-//! order is: draining (unready, the service still serves), stopping, sweeping (what no service owns any more
+//! There are two ways to be. With one command there is one essential service, and when it is down for good everything
+//! ends with its status. A *manager* stays: its units come and go by jobs, which are `job`, and only a signal ends
+//! it. Roles of our own are further services, started when someone connects. The
+//! order of an end is: draining (unready, the service still serves), stopping, sweeping (what no service owns any more
 //! is asked and then killed), end. A stop that has begun is never taken back, and once it has begun no essential
 //! service starts again; the roles serve until the sweep.
 #![forbid(unsafe_code)]
 
+use super::job::Jobs;
 use super::service::{Orders, exit_status};
 use super::{Action, Event, Level, Mono, Note, Outcome, Service, UnitId, Whom, earlier};
-use crate::unit::spec::{ExecKind, Signal, Span, Spec};
+use crate::unit::spec::{Signal, Span, Spec};
 
 /// Exit statuses of tinysvc itself. Those of the service pass through unchanged.
 pub mod exit_code {
@@ -48,6 +51,8 @@ pub enum Role {
     Essential,
     /// Started at a connection to its listener; its fate is nobody's.
     OnDemand,
+    /// Started and stopped by requests; its fate is nobody's but theirs who asked.
+    Managed,
 }
 
 /// How long the sweep waits between SIGTERM and SIGKILL where no `LingerSec=` says.
@@ -58,14 +63,17 @@ const SWEEP_AGAIN: Span = Span::from_secs(1);
 /// The engine: every decision of tinysvc.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    services: Vec<(Role, Service)>,
-    phase: Phase,
+    pub(super) services: Vec<(Role, Service)>,
+    pub(super) phase: Phase,
+    /// It does not end by itself.
+    stays: bool,
+    pub(super) jobs: Jobs,
     /// When the phase's patience ends: the drain's, the sweep's.
     deadline: Option<Mono>,
     /// The sweep has come to SIGKILL.
     killing: bool,
     stop_signal: Option<Signal>,
-    last_run: u64,
+    pub(super) last_run: u64,
     announced_ready: bool,
     announced_stopping: bool,
     announced_status: String,
@@ -78,6 +86,8 @@ impl Engine {
         Engine {
             services: services.collect(),
             phase: Phase::Booting,
+            stays: false,
+            jobs: Jobs::default(),
             deadline: None,
             killing: false,
             stop_signal: None,
@@ -86,6 +96,50 @@ impl Engine {
             announced_stopping: false,
             announced_status: String::new(),
         }
+    }
+
+    /// An engine without a unit, which stays until a signal ends it, with status 0.
+    pub fn manager() -> Engine {
+        Engine { stays: true, ..Engine::new(Vec::new()) }
+    }
+
+    /// Takes one more unit.
+    pub fn add(&mut self, role: Role, spec: Spec) -> UnitId {
+        // Each is some kilobytes, so memory ends long before the numbers do.
+        let unit = UnitId(u32::try_from(self.services.len()).unwrap_or(u32::MAX));
+        let service = match role {
+            Role::Managed => {
+                self.jobs.name(spec.name.clone(), unit);
+                Service::managed(unit, spec)
+            }
+            Role::Essential | Role::OnDemand => Service::new(unit, spec),
+        };
+        self.services.push((role, service));
+        unit
+    }
+
+    /// Knows a unit by another name, too.
+    pub fn alias(&mut self, name: impl Into<String>, unit: UnitId) {
+        self.jobs.name(name.into(), unit);
+    }
+
+    /// The unit of that name, if it is one that is started by requests.
+    pub fn find(&self, name: &str) -> Option<UnitId> {
+        self.jobs.find(name)
+    }
+
+    /// Takes another spec for a unit: `daemon-reload`. Whatever runs goes on as it is, and the next start is by the new
+    /// one; its relations to other units count at once.
+    pub fn replace(&mut self, unit: UnitId, spec: Spec) {
+        if let Some((_, service)) = self.services.get_mut(unit.0 as usize) {
+            service.replace(spec);
+            self.jobs.relate_anew();
+        }
+    }
+
+    /// Whether a unit has a job: `None` for none, else whether it is being carried out or waits for others.
+    pub fn job(&self, unit: UnitId) -> Option<bool> {
+        self.jobs.of(unit)
     }
 
     /// Where the whole stands.
@@ -111,18 +165,18 @@ impl Engine {
         self.services.iter().fold(self.deadline, |at, (role, service)| {
             let reopens = match role {
                 Role::OnDemand => service.limit_reopens(),
-                Role::Essential => None,
+                Role::Essential | Role::Managed => None,
             };
             earlier(earlier(at, service.next_deadline()), reopens)
         })
     }
 
-    /// Who is to be empty before anything goes on: `Some(None)` is everything below PID 1.
-    pub fn waiting_for_empty(&self) -> Option<Option<UnitId>> {
-        if self.phase == Phase::Sweeping {
-            return Some(None);
-        }
-        self.services().find(|(_, _, service)| service.waits_for_empty()).map(|(unit, ..)| Some(unit))
+    /// Who is to be empty before anything goes on; `None` is everything below PID 1. The host is to say so whenever one of
+    /// them is, and whenever one is empty already.
+    pub fn waiting_for_empty(&self) -> impl Iterator<Item = Option<UnitId>> {
+        let sweeping = self.phase == Phase::Sweeping;
+        let units = self.services().filter(move |(_, _, service)| !sweeping && service.waits_for_empty());
+        sweeping.then_some(None).into_iter().chain(units.map(|(unit, ..)| Some(unit)))
     }
 
     /// Whether the host is to watch the listener of an on-demand unit.
@@ -139,6 +193,9 @@ impl Engine {
             return;
         }
         self.dispatch(now, event, actions);
+        if self.stays {
+            self.settle(now, actions);
+        }
         self.follow(now, actions);
         self.announce(actions);
     }
@@ -185,6 +242,22 @@ impl Engine {
                     service.notified(now, from, &message, &mut out);
                 }
             }
+            Event::MainFound { run, alien } => {
+                self.services.iter_mut().for_each(|(_, s)| s.main_found(now, run, alien, &mut out));
+            }
+            Event::MainNotFound { run, reason, empty } => {
+                let tell =
+                    |(_, s): &mut (Role, Service)| s.main_not_found(now, run, &reason, empty, &mut out);
+                self.services.iter_mut().for_each(tell);
+            }
+            Event::Conditions { run, met, assert_failed } => {
+                let tell =
+                    |(_, s): &mut (Role, Service)| s.conditions(now, run, (met, assert_failed), &mut out);
+                self.services.iter_mut().for_each(tell);
+            }
+            Event::Request { client, verb, unit, no_block } => {
+                self.request(now, (client, verb, unit, no_block), actions);
+            }
             Event::Signal { signal } => self.signal(now, signal, actions),
             Event::Connection { unit } => {
                 if self.phase < Phase::Sweeping
@@ -202,6 +275,14 @@ impl Engine {
 
     /// A signal to PID 1: a stop, a reload, or one to be passed on.
     fn signal(&mut self, now: Mono, signal: Signal, actions: &mut Vec<Action>) {
+        if self.stays {
+            // What else a signal may mean is for the unit that it is sent to, by name.
+            return if [Signal::TERM, Signal::INT, Signal::realtime(3)].contains(&signal) {
+                self.stop(now, signal, None, actions);
+            } else {
+                self.note(actions, Level::Info, format!("{signal} not passed on: it names no unit"));
+            };
+        }
         // One unit's word for a stop is the whole's; nobody else is told what it used to mean to them.
         if self.essential().any(|service| service.spec().ours.stop_signals.contains(&signal)) {
             // SIGTERM and the runtimes' SIGRTMIN+3 mean "stop" and nothing else; KillSignal= says it to the
@@ -212,8 +293,7 @@ impl Engine {
         let mut heard = false;
         let mut out = Orders { actions, last_run: &mut self.last_run };
         for (_, service) in self.services.iter_mut().filter(|(role, _)| *role == Role::Essential) {
-            let reloads = !service.spec().service.commands(ExecKind::Reload).is_empty();
-            heard |= if signal == Signal::HUP && reloads {
+            heard |= if signal == Signal::HUP && service.can_reload() {
                 service.reload(now, &mut out)
             } else {
                 service.forward(signal, &mut out)
@@ -229,6 +309,7 @@ impl Engine {
             Phase::Booting | Phase::Running => {
                 self.note(actions, Level::Info, format!("{signal}: stopping"));
                 self.announce_stopping(actions);
+                self.cancel_jobs(actions);
                 self.stop_signal = as_is;
                 self.drain(now, actions);
             }
@@ -237,7 +318,7 @@ impl Engine {
             Phase::Stopping => {
                 let mut out = Orders { actions, last_run: &mut self.last_run };
                 for (role, service) in &mut self.services {
-                    if *role == Role::Essential {
+                    if *role != Role::OnDemand {
                         service.stop(now, as_is, &mut out);
                     }
                 }
@@ -248,7 +329,7 @@ impl Engine {
 
     /// Lets whoever is up serve for DrainSec more, and stops whoever is not.
     fn drain(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        let up = self.essential().filter(|service| service.state().is_active());
+        let up = self.kept().filter(|service| service.state().is_active());
         let patience = up.map(|service| service.spec().ours.drain).max().unwrap_or(Span::ZERO);
         if patience == Span::ZERO {
             return self.stop_services(now, actions);
@@ -258,9 +339,9 @@ impl Engine {
         let mut out = Orders { actions, last_run: &mut self.last_run };
         for (role, service) in &mut self.services {
             match role {
-                Role::Essential if service.state().is_active() => service.hold(),
-                Role::Essential => service.stop(now, self.stop_signal, &mut out),
                 Role::OnDemand => {}
+                _ if service.state().is_active() => service.hold(),
+                _ => service.stop(now, self.stop_signal, &mut out),
             }
         }
     }
@@ -269,7 +350,7 @@ impl Engine {
         (self.phase, self.deadline) = (Phase::Stopping, None);
         let mut out = Orders { actions, last_run: &mut self.last_run };
         for (role, service) in &mut self.services {
-            if *role == Role::Essential {
+            if *role != Role::OnDemand {
                 service.stop(now, self.stop_signal, &mut out);
             }
         }
@@ -295,8 +376,9 @@ impl Engine {
 
     /// What follows from where the services stand now.
     fn follow(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        let begun = (Phase::Running..Phase::Sweeping).contains(&self.phase);
-        if begun && self.essential().all(|service| service.state().is_inactive()) {
+        let first = if self.stays { Phase::Draining } else { Phase::Running };
+        let begun = (first..Phase::Sweeping).contains(&self.phase);
+        if begun && self.kept().all(|service| service.state().is_inactive() && !service.is_checking()) {
             // The services are down for good. Whoever is left belongs to nobody: a role of ours, a
             // process that KillMode= spared.
             self.phase = Phase::Sweeping;
@@ -306,7 +388,7 @@ impl Engine {
             for (_, service) in self.services.iter_mut().filter(|(role, _)| *role == Role::OnDemand) {
                 service.stop(now, None, &mut out);
             }
-            let linger = self.essential().map(|s| s.spec().ours.linger).filter(|s| !s.is_infinite()).max();
+            let linger = self.kept().map(|s| s.spec().ours.linger).filter(|s| !s.is_infinite()).max();
             self.sweep(Signal::TERM, actions);
             self.deadline = now.after(linger.unwrap_or(SWEEP));
         }
@@ -342,12 +424,25 @@ impl Engine {
         self.services.iter().filter(|(role, _)| *role == Role::Essential).map(|(_, service)| service)
     }
 
+    /// Everybody but our own roles.
+    fn kept(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(|(role, _)| *role != Role::OnDemand).map(|(_, service)| service)
+    }
+
     /// The status to end with: that of the first essential service that has failed, else of the first.
     fn status(&self) -> u8 {
         let failed = self.essential().find(|service| service.result() != Outcome::Success);
         let Some(service) = failed.or(self.essential().next()) else { return 0 };
         let status = exit_status(service);
         service.spec().ours.exit_status_map.get(&status).copied().unwrap_or(status)
+    }
+
+    /// One decision about a unit.
+    pub(super) fn note_on(&self, unit: UnitId, level: Level, text: String, actions: &mut Vec<Action>) {
+        if let Some(service) = self.service(unit) {
+            let (state, result) = (Some(service.state()), Some(service.result()));
+            actions.push(Action::Note(Note { level, unit: Some(unit), text, state, result, exit: None }));
+        }
     }
 
     fn note(&self, actions: &mut Vec<Action>, level: Level, text: String) {

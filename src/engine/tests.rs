@@ -28,6 +28,7 @@ fn words(actions: &[Action]) -> String {
         let word = match action {
             Action::Spawn(spawn) => {
                 let kind = match spawn.kind {
+                    ExecKind::Condition => "condition",
                     ExecKind::StartPre => "start-pre",
                     ExecKind::Start => "start",
                     ExecKind::StartPost => "start-post",
@@ -47,6 +48,13 @@ fn words(actions: &[Action]) -> String {
                 };
                 format!("{}>{whom}", signal.short())
             }
+            Action::FindMain { run, seek, .. } => match seek {
+                Seek::Guess => format!("guess#{}", run.0),
+                Seek::PidFile => format!("pid-file#{}", run.0),
+                Seek::Pid(number) => format!("pid{number}#{}", run.0),
+            },
+            Action::CheckConditions { run, .. } => format!("check#{}", run.0),
+            Action::Reply { client, ok, .. } => format!("{}:{}", client.0, if *ok { "ok" } else { "no" }),
             Action::Announce(text) => text.clone(),
             Action::Note(_) => continue,
             Action::Exit { status } => format!("exit={status}"),

@@ -245,7 +245,7 @@ impl Host {
         // SIGCHLD has no number: what the last turn left to be reaped is not told again.
         let more = std::mem::take(&mut self.more);
         let children = more || ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
-        if children || self.engine.waiting_for_empty().is_some() {
+        if children || self.engine.waiting_for_empty().next().is_some() {
             self.more |= self.reap();
         }
         // After reaping, so that whatever an ended process has said is there, and before its end is told.
@@ -307,7 +307,7 @@ impl Host {
 
     /// Turns to free reaping where orphans keep coming, unless it matters now who is left.
     fn reap_orphans_for_free(&mut self) {
-        if self.engine.waiting_for_empty().is_some() || self.foreground && !self.is_pid1 {
+        if self.engine.waiting_for_empty().next().is_some() || self.foreground && !self.is_pid1 {
             self.reaper.attend(&mut self.ended);
         } else {
             let (waiting, signals) = (&mut self.waiting, &self.signals);
@@ -316,9 +316,11 @@ impl Host {
     }
 
     fn check_empty(&mut self) {
-        let Some(unit) = self.engine.waiting_for_empty() else { return };
-        if self.is_empty(unit) {
-            self.yielded.push(Event::Emptied { unit });
+        let asked: Vec<_> = self.engine.waiting_for_empty().collect();
+        for unit in asked {
+            if self.is_empty(unit) {
+                self.yielded.push(Event::Emptied { unit });
+            }
         }
     }
 

@@ -26,6 +26,15 @@ impl Host {
                 self.yielded.push(fact);
             }
             Action::Signal { unit, whom, signal } => self.signal(unit, whom, signal),
+            Action::FindMain { run, .. } => {
+                let reason = "processes of others cannot be adopted yet".to_owned();
+                self.yielded.push(Event::MainNotFound { run, reason, empty: false });
+            }
+            Action::CheckConditions { run, .. } => {
+                self.yielded.push(Event::Conditions { run, met: true, assert_failed: false });
+            }
+            // Nobody asks, so nobody is answered.
+            Action::Reply { .. } => {}
             Action::Announce(assignments) => self.announce(&assignments),
             Action::Note(note) => self.note(&note),
             Action::Exit { status } => return Some(status),
@@ -35,7 +44,8 @@ impl Host {
 
     fn spawn(&mut self, spawn: Spawn) -> Result<(), SpawnFailure> {
         let (unit, run, kind) = (spawn.unit, spawn.run, spawn.kind);
-        let main = unit != HEALTH && kind == ExecKind::Start;
+        // The first line is what is started again and again; the further ones of a oneshot are not.
+        let main = unit != HEALTH && kind == ExecKind::Start && spawn.index == 0;
         // The role's end of its channel, which is to be open until the role is there.
         let mut _channel = None;
         let plan = if unit == HEALTH {

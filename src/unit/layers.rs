@@ -242,10 +242,10 @@ impl Loaded {
             let last = loaded.origins.iter().find(|(name, _)| *name == "ExecStart");
             last.map_or(Origin::Default, |(_, origin)| origin.clone())
         };
-        match starts {
-            0 => self.fatal(Origin::Command, "no program: give one after --, or ExecStart= in a unit file"),
-            1 => {}
-            _ => self.fatal(origin(self), "more than one ExecStart=, which only Type=oneshot may have"),
+        if starts == 0 {
+            self.fatal(Origin::Command, "no program: give one after --, or ExecStart= in a unit file");
+        } else if let Err(why) = self.spec.validate() {
+            self.fatal(origin(self), why);
         }
         if self.spec.ours.sandbox == SandboxMode::Strict {
             let weaker = |c: &Complaint| match table::find(&c.key).map(Found::verdict) {

@@ -176,9 +176,9 @@ fn what_makes_a_unit_useless_to_systemd_is_an_error() {
         ),
         ("a user", "ExecStart=/a\nUser=a b", "E 3 User: neither a name nor a number"),
         (
-            "a type that is not there yet",
-            "ExecStart=/a\nType=forking",
-            "E 3 Type: Type=forking is refused: it comes with support for units",
+            "a oneshot for ever",
+            "ExecStart=/a\nType=oneshot\nRestart=always",
+            "E 2 : Type=oneshot cannot have Restart=always or Restart=on-success",
         ),
         (
             "two commands",

@@ -13,6 +13,7 @@ pub mod calls;
 pub mod complaint;
 pub mod directive;
 pub mod layers;
+mod life;
 pub mod nearest;
 mod own;
 pub mod page;

@@ -3,7 +3,7 @@
 
 use super::complaint::Problem;
 use super::directive::Reading;
-use super::spec::{Architectures, CallFilter, Health, Signal, Span, Spec, Type, status};
+use super::spec::{Architectures, CallFilter, Health, Signal, Span, Spec, status};
 use super::value::{command, names, quantity};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -18,37 +18,16 @@ pub(super) fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<Str
     some(!words.is_empty(), || words.join(" "))
 }
 
-pub(super) fn set_type(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), Problem> {
-    spec.service.kind = match text {
-        // Type=idle waits for other jobs at boot, and there are none.
-        "simple" | "idle" => Type::Simple,
-        "exec" => Type::Exec,
-        "notify" => Type::Notify,
-        "forking" | "oneshot" | "dbus" | "notify-reload" => {
-            return Err(Problem::unit(format!("Type={text} is refused: it comes with support for units")));
-        }
-        _ => return Err(Problem::unknown("type", text, &mut ["simple", "exec", "notify"].into_iter())),
-    };
-    Ok(())
-}
-
-pub(super) fn show_type(spec: &Spec) -> Vec<String> {
-    let word = match spec.service.kind {
-        Type::Simple => "simple",
-        Type::Exec => "exec",
-        Type::Notify => "notify",
-    };
-    vec![word.to_owned()]
-}
-
 pub(super) fn set_timeouts(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), Problem> {
     let span: Span = quantity::span(text)?;
     (spec.service.timeout_start, spec.service.timeout_stop) = (span, span);
+    spec.service.timeout_start_given = true;
     Ok(())
 }
 
 pub(super) fn reset_timeouts(spec: &mut Spec, default: &Spec) {
     spec.service.timeout_start = default.service.timeout_start;
+    spec.service.timeout_start_given = false;
     spec.service.timeout_stop = default.service.timeout_stop;
 }
 

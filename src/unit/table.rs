@@ -7,9 +7,13 @@
 
 use super::complaint::Problem;
 use super::directive::{Access, Directive, Own, Reading, Verdict, Words};
+use super::life::*;
 use super::nearest::nearest;
 use super::own::*;
-use super::spec::{ExecKind, KillMode, Limit, NotifyAccess, Restart, SandboxMode, SignalTarget, Spec};
+use super::spec::{
+    ExecKind, ExitType, FailureMode, KillMode, Limit, NotifyAccess, Restart, RestartMode, SandboxMode,
+    SignalTarget, Spec,
+};
 use super::syntax::Section;
 use super::value::command;
 
@@ -55,6 +59,20 @@ macro_rules! row {
     };
 }
 
+/// A list of unit names.
+macro_rules! units {
+    ($field:ident) => {
+        own(
+            |spec, text, reading| set_units(&mut spec.unit.$field, text, reading),
+            |spec| joined(&spec.unit.$field),
+            None,
+        )
+    };
+}
+
+const UNITS: &str = "names of units such as db.service";
+/// What becomes of the relations between units.
+const ALONE: Verdict = Verdict::Emulated("one command is alone, so it has nobody to speak of");
 const TIME: &str = "a time span such as 90, 1min 30s, 500ms, infinity";
 const BOOLEAN: &str = "yes or no";
 const SIGNAL: &str = "a signal such as SIGTERM, USR1, RTMIN+3, 15";
@@ -67,19 +85,40 @@ const NUMBER: &str = "a number, or soft:hard, or infinity";
 
 /// Every directive that lands in the spec, in the order that `show` prints.
 pub static DIRECTIVES: &[Directive] = &[
+    row!(Unit "After", units!(after), UNITS, "Starts after these, and stops before them.", ALONE),
+    row!(Unit "Before", units!(before), UNITS, "Starts before these, and stops after them.", ALONE),
+    row!(Unit "Requires", units!(requires), UNITS,
+        "Starts these too, and does not start if one cannot; stops when one is stopped.", ALONE),
+    row!(Unit "Wants", units!(wants), UNITS, "Starts these too, if they can.", ALONE),
+    row!(Unit "OnFailure", units!(on_failure), UNITS, "Starts these when it has failed.", ALONE),
+    row!(Unit "OnSuccess", units!(on_success), UNITS, "Starts these when it has ended well.", ALONE),
     row!(Unit "StartLimitIntervalSec", Access::Time(|s| &mut s.service.start_limit_interval), TIME,
         "Within this time at most StartLimitBurst= starts happen; 0 switches the limit off."),
     row!(Unit "StartLimitBurst", Access::Count(|s| &mut s.service.start_limit_burst), COUNT,
         "How many starts may happen within StartLimitIntervalSec= before tinysvc gives up."),
-    row!(Service "Type", own(set_type, show_type, Some(|s, d| s.service.kind = d.service.kind)),
-        "simple, exec, notify, idle",
-        "When the service counts as started: at the fork, at the exec, or when it says READY=1.",
-        Verdict::Emulated("idle is simple; oneshot, forking, dbus and notify-reload come with units")),
+    row!(Service "Type", own(set_type, show_type, Some(reset_type)),
+        "simple, exec, forking, oneshot, dbus, notify, notify-reload, idle",
+        "When the service counts as started: at the fork, at the exec, when what was started has left the \
+        service behind, when all of it has ended, or when it says READY=1.",
+        Verdict::Emulated("there is no bus, so dbus is simple; idle waits for nothing")),
+    row!(Service "ExitType",
+        words!(service.exit_type: "main" => ExitType::Main, "cgroup" => ExitType::Cgroup), "main, cgroup",
+        "Whether the service ends with its main process or with its last one.",
+        Verdict::Emulated("the processes below tinysvc stand for the control group")),
+    row!(Service "RemainAfterExit", Access::Flag(|s| &mut s.service.remain_after_exit), BOOLEAN,
+        "The service stays up when its processes have ended well."),
+    row!(Service "GuessMainPID", Access::Flag(|s| &mut s.service.guess_main_pid), BOOLEAN,
+        "With Type=forking and no PIDFile=: if one process is left, it is the main one."),
+    row!(Service "PIDFile", own(set_pid_file, show_pid_file, Some(|s, _| s.service.pid_file = None)),
+        "a path; below /run if it is not absolute",
+        "With Type=forking: where the service leaves the number of its main process."),
     row!(Service "NotifyAccess",
         words!(service.notify_access: "none" => Some(NotifyAccess::None),
             "main" => Some(NotifyAccess::Main), "exec" => Some(NotifyAccess::Exec),
             "all" => Some(NotifyAccess::All)), "none, main, exec, all",
         "Whose readiness messages are heard. Unset: main where Type=notify or WatchdogSec= needs it."),
+    row!(Service "ExecCondition", Access::Commands(ExecKind::Condition), COMMAND,
+        "Runs before all else; a status from 1 to 254 skips the start, any other failure fails it."),
     row!(Service "ExecStartPre", Access::Commands(ExecKind::StartPre), COMMAND,
         "Runs before ExecStart=; a failure ends the start."),
     row!(Service "ExecStart", Access::Commands(ExecKind::Start), COMMAND,
@@ -99,6 +138,11 @@ pub static DIRECTIVES: &[Directive] = &[
             "on-watchdog" => Restart::OnWatchdog),
         "no, always, on-success, on-failure, on-abnormal, on-abort, on-watchdog",
         "After which endings the service is started again."),
+    row!(Service "RestartMode",
+        words!(service.restart_mode: "normal" => RestartMode::Normal, "direct" => RestartMode::Direct,
+            "debug" => RestartMode::Debug), "normal, direct, debug",
+        "Whether others hear that the service was down between two starts; debug also sets \
+        DEBUG_INVOCATION=1."),
     row!(Service "RestartSec", Access::Time(|s| &mut s.service.restart_delay), TIME,
         "How long a restart waits."),
     row!(Service "RestartSteps", Access::Count(|s| &mut s.service.restart_steps), COUNT,
@@ -111,13 +155,22 @@ pub static DIRECTIVES: &[Directive] = &[
         "Endings after which there is no restart, whatever else is said."),
     row!(Service "RestartForceExitStatus", Access::Exits(|s| &mut s.service.restart_force_exit), EXITS,
         "Endings after which there is a restart, whatever Restart= says."),
-    row!(Service "TimeoutStartSec", Access::Time(|s| &mut s.service.timeout_start), TIME,
-        "How long a start may take; 0 and infinity are no limit."),
+    row!(Service "TimeoutStartSec",
+        own(set_timeout_start, show_timeout_start, Some(reset_timeout_start)), TIME,
+        "How long a start may take; 0 and infinity are no limit, and a oneshot has none by default."),
     row!(Service "TimeoutStopSec", Access::Time(|s| &mut s.service.timeout_stop), TIME,
         "How long a stop may take before SIGKILL; 0 and infinity are no limit. The runtime outside has a \
         deadline of its own, so there is none by default."),
     row!(Service "TimeoutSec", own(set_timeouts, |_| Vec::new(), Some(reset_timeouts)), TIME,
         "TimeoutStartSec= and TimeoutStopSec= in one."),
+    row!(Service "TimeoutStartFailureMode",
+        words!(service.timeout_start_failure: "terminate" => FailureMode::Terminate,
+            "abort" => FailureMode::Abort, "kill" => FailureMode::Kill), "terminate, abort, kill",
+        "What a start that takes too long gets first: KillSignal=, WatchdogSignal= or FinalKillSignal=."),
+    row!(Service "TimeoutStopFailureMode",
+        words!(service.timeout_stop_failure: "terminate" => FailureMode::Terminate,
+            "abort" => FailureMode::Abort, "kill" => FailureMode::Kill), "terminate, abort, kill",
+        "What a stop that takes too long gets next: KillSignal=, WatchdogSignal= or FinalKillSignal=."),
     row!(Service "TimeoutAbortSec", Access::MaybeTime(|s| &mut s.service.timeout_abort), TIME,
         "How long a service that missed its watchdog may take to die. Unset: as TimeoutStopSec=."),
     row!(Service "RuntimeMaxSec", Access::Time(|s| &mut s.service.runtime_max), TIME,
@@ -132,6 +185,11 @@ pub static DIRECTIVES: &[Directive] = &[
         last all.", Verdict::Emulated("the processes below tinysvc stand for the control group")),
     row!(Service "KillSignal", Access::Signal(|s| &mut s.kill.signal), SIGNAL,
         "The first signal of a stop."),
+    row!(Service "RestartKillSignal",
+        own(set_restart_signal, show_restart_signal, Some(|s, _| s.kill.restart_signal = None)), SIGNAL,
+        "The first signal of a stop that a start follows. Unset: as KillSignal=."),
+    row!(Service "ReloadSignal", Access::Signal(|s| &mut s.service.reload_signal), SIGNAL,
+        "With Type=notify-reload: what asks the service to reload."),
     row!(Service "FinalKillSignal", Access::Signal(|s| &mut s.kill.final_signal), SIGNAL,
         "The last signal of a stop."),
     row!(Service "WatchdogSignal", Access::Signal(|s| &mut s.kill.watchdog_signal), SIGNAL,
@@ -267,8 +325,8 @@ pub static OTHERS: &[Others] = &[
     },
     Others {
         sections: &[Section::Unit],
-        names: "After Before Wants Requires Requisite BindsTo PartOf Upholds Conflicts DefaultDependencies \
-            OnFailure OnSuccess OnFailureJobMode OnSuccessJobMode PropagatesReloadTo \
+        names: "Requisite BindsTo PartOf Upholds Conflicts DefaultDependencies \
+            OnFailureJobMode OnSuccessJobMode PropagatesReloadTo \
             ReloadPropagatedFrom PropagatesStopTo StopPropagatedFrom JoinsNamespaceOf RequiresMountsFor \
             WantsMountsFor IgnoreOnIsolate AllowIsolate StopWhenUnneeded RefuseManualStart \
             RefuseManualStop SurviveFinalKillSignal JobTimeoutSec JobRunningTimeoutSec JobTimeoutAction \
@@ -310,9 +368,7 @@ pub static OTHERS: &[Others] = &[
     },
     Others {
         sections: &[Section::Service],
-        names: "ExecCondition ExecReloadPost ExitType RemainAfterExit GuessMainPID PIDFile BusName \
-            RestartMode TimeoutStartFailureMode TimeoutStopFailureMode RuntimeRandomizedExtraSec \
-            RestartKillSignal ReloadSignal PermissionsStartOnly RootDirectoryStartOnly NonBlocking \
+        names: "ExecReloadPost BusName RuntimeRandomizedExtraSec PermissionsStartOnly RootDirectoryStartOnly NonBlocking \
             Sockets FileDescriptorStoreMax FileDescriptorStorePreserve OpenFile OOMPolicy \
             USBFunctionDescriptors USBFunctionStrings",
         verdict: Verdict::Missing("it comes with units"),
@@ -400,7 +456,7 @@ impl Found {
     /// Whether it may stand in that section. The start limits did stand in `[Service]` once, and still may.
     pub fn belongs_in(self, section: Section) -> bool {
         match self {
-            Found::Row(row) if row.section == Section::Unit => {
+            Found::Row(row) if row.name.starts_with("StartLimit") => {
                 matches!(section, Section::Unit | Section::Service)
             }
             Found::Row(row) => row.section == section,
@@ -459,6 +515,13 @@ mod tests {
         for row in DIRECTIVES {
             let value = match row.name {
                 "Type" => "notify",
+                "ExitType" => "cgroup",
+                "RestartMode" => "direct",
+                "PIDFile" => "/run/app.pid",
+                "TimeoutStartFailureMode" | "TimeoutStopFailureMode" => "abort",
+                "After" | "Before" | "Requires" | "Wants" | "OnFailure" | "OnSuccess" => {
+                    "a.service b@c.service"
+                }
                 "NotifyAccess" | "SignalTarget" => "main",
                 "Restart" => "always",
                 "KillMode" => "process",
@@ -473,7 +536,9 @@ mod tests {
                 "SystemCallErrorNumber" => "EPERM",
                 "SystemCallArchitectures" => "native",
                 "ExitStatusMap" => "143:0",
-                "SendSIGHUP" | "SendSIGKILL" | "NoNewPrivileges" => "yes",
+                "SendSIGHUP" | "SendSIGKILL" | "NoNewPrivileges" | "RemainAfterExit" | "GuessMainPID" => {
+                    "yes"
+                }
                 "Health" => "127.0.0.1:8080",
                 name if name.starts_with("Exec") => "-/bin/app --x",
                 name if name.ends_with("Sec") => "7s",
@@ -560,7 +625,7 @@ mod tests {
 
     #[test]
     fn the_values_of_our_own_section_have_bounds() {
-        let table: [(&str, &[&str], &[&str], usize); 27] = [
+        let table: [(&str, &[&str], &[&str], usize); 31] = [
             ("Health", &["off"], &["off"], 0),
             ("Health", &["no"], &["off"], 0),
             ("Health", &["on"], &["[::]:8469"], 0),
@@ -578,8 +643,12 @@ mod tests {
             ("ExitStatusMap", &["5"], &[], 1),
             ("StopSignals", &["SIGUSR1", "SIGUSR2"], &["SIGUSR2"], 0),
             ("StopSignals", &["SIGMAGIC SIGUSR1"], &["SIGINT SIGQUIT SIGTERM SIGRTMIN+3"], 1),
-            ("Type", &["idle"], &["simple"], 0),
-            ("Type", &["oneshot"], &["simple"], 1),
+            ("Type", &["idle"], &["idle"], 0),
+            ("Type", &["dbus"], &["dbus"], 1),
+            ("Type", &["magic"], &["simple"], 1),
+            ("PIDFile", &["app.pid"], &["/run/app.pid"], 0),
+            ("PIDFile", &["/run/../app.pid"], &[], 1),
+            ("After", &["a.service nonsense", "b.target a.service"], &["a.service b.target"], 1),
             ("SystemCallErrorNumber", &["EPERM", "kill"], &[], 0),
             ("SystemCallErrorNumber", &["0"], &[], 1),
             ("SystemCallArchitectures", &["native x86"], &["native"], 1),

@@ -4,18 +4,17 @@
 //! goes through `enter`.
 #![forbid(unsafe_code)]
 
-use super::{Control, KILL_AGAIN, Orders, Said, Service};
+use super::{Change, Control, KILL_AGAIN, Orders, Said, Service};
 use crate::engine::restart::{self, Verdict};
-use crate::engine::{Action, Level, Mono, Note, Outcome, Run, Spawn, State, Whom};
-use crate::unit::spec::{Command, ExecKind, Exit, KillMode, Signal, SignalTarget, Span, Type};
+use crate::engine::{Action, ActiveState, Level, Mono, Note, Outcome, Run, Spawn, State, Whom};
+use crate::unit::spec::{Command, ExecKind, Exit, KillMode, RestartMode, Signal, SignalTarget, Span, Type};
 
 impl Service {
     // ---- the way up ----
 
-    /// Begins an activation, if the start limit allows one.
+    /// Begins an activation, if the start limit and the conditions allow one. An automatic one was allowed by the
+    /// conditions before.
     pub(super) fn activate(&mut self, now: Mono, automatic: bool, out: &mut Orders) {
-        // Counted until the next start by hand, so that one can see it after the end; a refused one counts too.
-        self.restarts = if automatic { self.restarts.saturating_add(1) } else { 0 };
         let service = &self.spec.service;
         if !self.limit.allows(now, service.start_limit_interval, service.start_limit_burst) {
             let (burst, interval) = (service.start_limit_burst, service.start_limit_interval);
@@ -30,13 +29,42 @@ impl Service {
             return self.enter(now, State::Failed, None);
         }
         self.limit_hit = false;
+        if !automatic && !self.latest_spec().unit.conditions.is_empty() {
+            let run = Self::next_run(out);
+            self.checking = Some(run);
+            return out.actions.push(Action::CheckConditions { unit: self.id, run });
+        }
+        if !automatic {
+            (self.condition_met, self.assert_met) = (true, true);
+        }
+        self.begin(now, automatic, out);
+    }
+
+    pub(super) fn begin(&mut self, now: Mono, automatic: bool, out: &mut Orders) {
+        if let Some(spec) = self.next_spec.take() {
+            self.spec = spec;
+        }
+        if !automatic {
+            // Counted until the next start by hand, so that one can see it after the end.
+            self.restarts = 0;
+        }
         self.result = Outcome::Success;
         (self.activated, self.ready_after) = (Some(now), None);
         (self.main_exit, self.control_exit, self.spawn_failure) = (None, None, None);
+        (self.main_known, self.alien, self.main_line, self.heir) = (false, false, 0, None);
         (self.stop_asked, self.stop_signal, self.watchdog_override) = (false, None, None);
         (self.last_start, self.reload_wanted, self.said) = (false, false, None);
+        (self.reload_failed, self.restarting, self.access_override) = (false, false, None);
         self.status_text.clear();
         self.status_errno = 0;
+        if self.spec.service.commands(ExecKind::Condition).is_empty() {
+            self.enter_start_pre(now, out);
+        } else {
+            self.control_command(now, State::Condition, ExecKind::Condition, 0, out);
+        }
+    }
+
+    pub(super) fn enter_start_pre(&mut self, now: Mono, out: &mut Orders) {
         if self.spec.service.commands(ExecKind::StartPre).is_empty() {
             self.enter_start(now, out);
         } else {
@@ -44,14 +72,32 @@ impl Service {
         }
     }
 
-    fn enter_start(&mut self, now: Mono, out: &mut Orders) {
+    pub(super) fn enter_start(&mut self, now: Mono, out: &mut Orders) {
+        match self.spec.service.kind() {
+            // Its first process is there to start the main one.
+            Type::Forking => self.control_command(now, State::Start, ExecKind::Start, 0, out),
+            // It has nothing to do but to be up.
+            Type::Oneshot if self.spec.service.commands(ExecKind::Start).is_empty() => {
+                self.main_known = true;
+                self.enter(now, State::Start, None);
+                self.enter_start_post(now, out);
+            }
+            _ => self.start_line(now, 0, out),
+        }
+    }
+
+    /// Starts a line of ExecStart= as the main process.
+    pub(super) fn start_line(&mut self, now: Mono, line: usize, out: &mut Orders) {
         // To systemd a simple service is up by now; here the fact that it runs is only just on its way.
-        let patience = match self.spec.service.kind {
-            Type::Simple => Span::INFINITY,
-            Type::Exec | Type::Notify => self.spec.service.timeout_start.zero_is_never(),
+        let patience = match self.spec.service.kind() {
+            Type::Simple | Type::Dbus | Type::Idle => Span::INFINITY,
+            Type::Exec | Type::Notify | Type::NotifyReload | Type::Oneshot | Type::Forking => {
+                self.spec.service.start_patience()
+            }
         };
         self.enter(now, State::Start, now.after(patience));
-        self.main = Some(self.spawn(ExecKind::Start, 0, out));
+        (self.main_known, self.main_line, self.main_exit) = (true, line, None);
+        self.main = Some(self.spawn(ExecKind::Start, line, out));
     }
 
     pub(super) fn enter_start_post(&mut self, now: Mono, out: &mut Orders) {
@@ -68,8 +114,8 @@ impl Service {
         self.worsen(f);
         if self.result != Outcome::Success {
             self.enter_signal(now, State::StopSigterm, f, out);
-        } else if self.main.is_some() {
-            if !matches!(self.state, State::Reload | State::ReloadNotify) {
+        } else if self.is_good() {
+            if !matches!(self.state, State::Reload | State::ReloadSignal | State::ReloadNotify) {
                 self.note_state(out, Level::Info, State::Running, "started".into());
                 self.started_once = true;
                 self.ready_after = self.activated.map(|at| now.since(at));
@@ -85,15 +131,41 @@ impl Service {
             if std::mem::take(&mut self.reload_wanted) {
                 self.reload(now, out);
             }
+        } else if self.spec.service.remain_after_exit {
+            let starting = self.state.active_state() == ActiveState::Activating;
+            if starting {
+                self.ready_after = self.activated.map(|at| now.since(at));
+            }
+            let text = if starting { "started" } else { "remains after its end" };
+            self.note_state(out, Level::Info, State::Exited, text.into());
+            self.started_once = true;
+            self.watchdog = None;
+            self.enter(now, State::Exited, None);
+            if std::mem::take(&mut self.reload_wanted) {
+                self.reload(now, out);
+            }
         } else {
             self.started_once = true;
             self.enter_stop(now, Outcome::Success, out);
         }
     }
 
+    /// Makes it reload: by its signal, by its commands, or by both.
+    pub(super) fn enter_reload(&mut self, now: Mono, out: &mut Orders) {
+        (self.reload_failed, self.reload_begun) = (false, now);
+        let asked = self.ask_to_reload(out);
+        if !self.spec.service.commands(ExecKind::Reload).is_empty() {
+            self.note(out, Level::Info, "reloading: ExecReload".into());
+            self.control_command(now, State::Reload, ExecKind::Reload, 0, out);
+        } else if asked {
+            self.note(out, Level::Info, format!("reloading: {}", self.spec.service.reload_signal));
+            self.enter(now, State::ReloadSignal, now.after(self.spec.service.start_patience()));
+        }
+    }
+
     pub(super) fn enter_reload_by_notify(&mut self, now: Mono, out: &mut Orders) {
         self.note_state(out, Level::Info, State::ReloadNotify, "RELOADING=1: the service reloads".into());
-        self.enter(now, State::ReloadNotify, now.after(self.spec.service.timeout_start.zero_is_never()));
+        self.enter(now, State::ReloadNotify, now.after(self.spec.service.start_patience()));
     }
 
     // ---- the way down ----
@@ -133,9 +205,15 @@ impl Service {
             return self.pass_through(now, state, out);
         }
         let signal = self.send_to_all(state, out);
+        if self.alien && self.main.is_some() && self.control.is_none() {
+            // Nobody would tell us of its end, so it gets no time: unit_kill_context() does not wait for one either.
+            return self.pass_through(now, state, out);
+        }
         let patience = match state {
             // Here alone zero means "at once".
-            State::StopWatchdog => self.spec.service.timeout_abort.unwrap_or(self.stop_timeout()),
+            State::StopWatchdog | State::FinalWatchdog => {
+                self.spec.service.timeout_abort.unwrap_or(self.stop_timeout())
+            }
             _ if alone && !kill => self.stop_timeout().min(linger),
             _ => self.stop_timeout(),
         };
@@ -149,8 +227,11 @@ impl Service {
     pub(super) fn send_to_all(&self, state: State, out: &mut Orders) -> Signal {
         let rest = self.reaches_rest(state);
         let signal = match state {
-            State::StopWatchdog => self.spec.kill.watchdog_signal,
+            State::StopWatchdog | State::FinalWatchdog => self.spec.kill.watchdog_signal,
             State::StopSigkill | State::FinalSigkill => self.spec.kill.final_signal,
+            State::StopSigterm if self.restarting && self.spec.kill.restart_signal.is_some() => {
+                self.spec.kill.restart_signal.unwrap_or(self.spec.kill.signal)
+            }
             _ => self.stop_signal.filter(|_| state == State::StopSigterm).unwrap_or(self.spec.kill.signal),
         };
         // The signal that asks for a stop is a forwarded one, so SignalTarget= counts, unless all get it anyway.
@@ -198,10 +279,12 @@ impl Service {
             State::StopWatchdog | State::StopSigterm if hard => {
                 self.enter_signal(now, State::StopSigkill, Outcome::Success, out);
             }
-            State::FinalSigterm if hard => {
+            State::FinalWatchdog | State::FinalSigterm if hard => {
                 self.enter_signal(now, State::FinalSigkill, Outcome::Success, out);
             }
-            State::FinalSigterm | State::FinalSigkill => self.enter_dead(now, Outcome::Success, out),
+            State::FinalWatchdog | State::FinalSigterm | State::FinalSigkill => {
+                self.enter_dead(now, Outcome::Success, out);
+            }
             _ => self.enter_stop_post(now, Outcome::Success, out),
         }
     }
@@ -220,11 +303,12 @@ impl Service {
         self.worsen(f);
         self.watchdog = None;
         // Whatever still runs by now has been given up on.
-        (self.main, self.control) = (None, None);
-        let end = if self.result == Outcome::Success { State::Dead } else { State::Failed };
+        (self.main, self.alien, self.control, self.heir) = (None, false, None, None);
+        let end = if self.result.is_clean() { State::Dead } else { State::Failed };
         let level = if end == State::Failed { Level::Warn } else { Level::Info };
         let ended = format!("ended with result {}", self.result);
         if self.stop_asked || self.last_start {
+            self.debug = false;
             self.note_state(out, level.max(Level::Info), end, ended);
             return self.enter(now, end, None);
         }
@@ -232,6 +316,7 @@ impl Service {
             Verdict::Rest(rule) => {
                 // With Restart=no the status says it all; a rule that forbids a restart is news.
                 let level = if rule == "Restart=no" { Level::Info } else { level };
+                self.debug = false;
                 self.note_state(out, level, end, format!("{ended}; not restarted: {rule}"));
                 self.enter(now, end, None);
             }
@@ -241,123 +326,21 @@ impl Service {
                 let wait = restart::delay(&self.spec.service, n);
                 let text = format!("{ended}; restart {n} in {wait}: {rule}");
                 self.note_state(out, Level::Warn, State::AutoRestart, text);
+                let mode = self.spec.service.restart_mode;
+                self.debug |= mode == RestartMode::Debug;
+                if mode != RestartMode::Direct {
+                    self.changed(Change::State(end.active_state(), true));
+                }
                 // A restart that never comes is a deadline that never comes.
                 self.enter(now, State::AutoRestart, now.after(wait));
             }
         }
     }
 
-    // ---- the ends of processes ----
-
-    pub(super) fn main_exited(&mut self, now: Mono, exit: Exit, out: &mut Orders) {
-        self.main = None;
-        self.main_exit = Some(exit);
-        let forgiven = self.command(ExecKind::Start, 0).is_some_and(|c| c.ignore_failure);
-        let f = if forgiven { Outcome::Success } else { restart::classify_main(&self.spec.service, exit) };
-        let level = match f {
-            Outcome::Success => Level::Info,
-            _ if self.stop_asked => Level::Info,
-            // What the caller gets to see as our own exit status need not be told twice.
-            Outcome::ExitCode => Level::Info,
-            _ => Level::Warn,
-        };
-        self.note_exit(out, level, format!("main process ended, {exit}"), exit);
-        self.worsen(f);
-        let control = self.control.is_some();
-        match self.state {
-            State::Start => match self.spec.service.kind {
-                // It still owes us a word.
-                Type::Notify if f == Outcome::Success => {
-                    self.note(out, Level::Warn, "main process ended before READY=1".into());
-                    self.enter_signal(now, State::StopSigterm, Outcome::Protocol, out);
-                }
-                Type::Notify => self.enter_signal(now, State::StopSigterm, f, out),
-                // It never was executed, and that may be forgiven.
-                Type::Simple | Type::Exec => self.enter_running(now, f, out),
-            },
-            // The control command finishes first.
-            State::StartPost | State::Reload | State::Stop if control => {}
-            State::Running | State::StartPost | State::Reload | State::ReloadNotify => {
-                self.enter_running(now, f, out);
-            }
-            State::Stop => self.enter_signal(now, State::StopSigterm, f, out),
-            State::StopWatchdog
-            | State::StopSigterm
-            | State::StopSigkill
-            | State::StopPost
-            | State::FinalSigterm
-            | State::FinalSigkill => self.gone(now, f, out),
-            // No main process lives in these.
-            State::StartPre | State::Dead | State::Failed | State::AutoRestart => {}
-        }
-    }
-
-    pub(super) fn control_exited(&mut self, now: Mono, control: Control, exit: Exit, out: &mut Orders) {
-        self.control = None;
-        let forgiven = self.command(control.kind, control.index).is_some_and(|c| c.ignore_failure);
-        let f = if forgiven { Outcome::Success } else { restart::classify_control(&self.spec.service, exit) };
-        let name = control.kind.directive();
-        let level = if f == Outcome::Success { Level::Debug } else { Level::Warn };
-        self.note_exit(out, level, format!("{name} ended, {exit}"), exit);
-        let reload = self.state == State::Reload;
-        if !reload {
-            self.worsen(f);
-        }
-        if f != Outcome::Success && !reload && self.control_exit.is_none() {
-            self.control_exit = Some(exit);
-        }
-        let killing = matches!(
-            self.state,
-            State::StopWatchdog
-                | State::StopSigterm
-                | State::StopSigkill
-                | State::FinalSigterm
-                | State::FinalSigkill
-        );
-        let next = control.index + 1;
-        if f == Outcome::Success && !killing && next < self.spec.service.commands(control.kind).len() {
-            // Each line has the whole time-out for itself (TimeoutStopSec= in systemd.service(5)).
-            let since = self.since;
-            self.control_command(now, self.state, control.kind, next, out);
-            self.since = since;
-            return;
-        }
-        match self.state {
-            State::StartPre if f == Outcome::Success => self.enter_start(now, out),
-            State::StartPre => self.enter_signal(now, State::StopSigterm, f, out),
-            State::StartPost if f == Outcome::Success => self.enter_running(now, Outcome::Success, out),
-            State::StartPost => self.enter_signal(now, State::StopSigterm, f, out),
-            State::Reload => self.enter_running(now, Outcome::Success, out),
-            State::Stop => self.enter_signal(now, State::StopSigterm, f, out),
-            State::StopWatchdog
-            | State::StopSigterm
-            | State::StopSigkill
-            | State::StopPost
-            | State::FinalSigterm
-            | State::FinalSigkill => self.gone(now, f, out),
-            // No control command lives in these.
-            State::Start
-            | State::Running
-            | State::ReloadNotify
-            | State::Dead
-            | State::Failed
-            | State::AutoRestart => {}
-        }
-    }
-
-    /// In a state that waits for processes to be gone: goes on if those that it knows are.
-    pub(super) fn gone(&mut self, now: Mono, f: Outcome, out: &mut Orders) {
-        if self.main.is_some() || self.control.is_some() {
-            return;
-        }
-        match self.state {
-            State::StopWatchdog | State::StopSigterm | State::StopSigkill => {
-                self.enter_stop_post(now, f, out)
-            }
-            State::StopPost => self.enter_signal(now, State::FinalSigterm, f, out),
-            State::FinalSigterm | State::FinalSigkill => self.enter_dead(now, f, out),
-            _ => {}
-        }
+    /// No start follows, though one was ahead.
+    pub(in crate::engine) fn give_up(&mut self, now: Mono, out: &mut Orders) {
+        self.last_start = true;
+        self.enter_dead(now, Outcome::Resources, out);
     }
 
     // ---- the watchdog ----
@@ -381,21 +364,29 @@ impl Service {
 
     pub(super) fn enter(&mut self, now: Mono, state: State, deadline: Option<Mono>) {
         (self.state, self.since, self.deadline) = (state, now, deadline);
-        self.kill_again = None;
+        (self.kill_again, self.search) = (None, None);
+        self.changed(Change::State(self.active_state(), !self.reload_failed));
+    }
+
+    /// Keeps what others are to know of, where there are others.
+    pub(super) fn changed(&mut self, change: Change) {
+        if self.managed {
+            self.changes.push(change);
+        }
     }
 
     /// The first thing that goes wrong is the result.
-    fn worsen(&mut self, f: Outcome) {
+    pub(super) fn worsen(&mut self, f: Outcome) {
         if self.result == Outcome::Success {
             self.result = f;
         }
     }
 
-    fn stop_timeout(&self) -> Span {
+    pub(super) fn stop_timeout(&self) -> Span {
         self.spec.service.timeout_stop.zero_is_never()
     }
 
-    fn command(&self, kind: ExecKind, index: usize) -> Option<&Command> {
+    pub(super) fn command(&self, kind: ExecKind, index: usize) -> Option<&Command> {
         self.spec.service.commands(kind).get(index)
     }
 
@@ -409,18 +400,31 @@ impl Service {
     ) {
         let patience = match state {
             State::Stop | State::StopPost => self.stop_timeout(),
-            _ => self.spec.service.timeout_start.zero_is_never(),
+            _ => self.spec.service.start_patience(),
         };
         self.enter(now, state, now.after(patience));
         let run = self.spawn(kind, index, out);
         self.control = Some(Control { run, kind, index });
     }
 
+    /// A number that no run has had.
+    pub(super) fn next_run(out: &mut Orders) -> Run {
+        *out.last_run += 1;
+        Run(*out.last_run)
+    }
+
     fn spawn(&mut self, kind: ExecKind, index: usize, out: &mut Orders) -> Run {
         self.empty = false;
-        *out.last_run += 1;
-        let run = Run(*out.last_run);
+        let run = Self::next_run(out);
         let mut environment = Vec::new();
+        let mut monitor = None;
+        if self.debug {
+            environment.push(("DEBUG_INVOCATION", "1".to_owned()));
+        }
+        if let (ExecKind::StartPre | ExecKind::Start, Some((unit, variables))) = (kind, &self.monitor) {
+            monitor = Some(*unit);
+            environment.extend(variables.iter().cloned());
+        }
         if matches!(kind, ExecKind::Stop | ExecKind::StopPost) {
             environment.push(("SERVICE_RESULT", self.result.word().to_owned()));
             if let Some(exit) = self.main_exit {
@@ -429,7 +433,15 @@ impl Service {
             }
         }
         let main = self.main;
-        out.actions.push(Action::Spawn(Spawn { unit: self.id, run, kind, index, main, environment }));
+        out.actions.push(Action::Spawn(Spawn {
+            unit: self.id,
+            run,
+            kind,
+            index,
+            main,
+            environment,
+            monitor,
+        }));
         run
     }
 
@@ -441,11 +453,11 @@ impl Service {
         self.write_note(out, level, self.state, text, None);
     }
 
-    fn note_state(&self, out: &mut Orders, level: Level, state: State, text: String) {
+    pub(super) fn note_state(&self, out: &mut Orders, level: Level, state: State, text: String) {
         self.write_note(out, level, state, text, self.main_exit);
     }
 
-    fn note_exit(&self, out: &mut Orders, level: Level, text: String, exit: Exit) {
+    pub(super) fn note_exit(&self, out: &mut Orders, level: Level, text: String, exit: Exit) {
         self.write_note(out, level, self.state, text, Some(exit));
     }
 

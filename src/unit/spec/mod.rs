@@ -6,10 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod exit;
+mod life;
 mod signal;
 mod span;
 
 pub use exit::{Exit, ExitSet, Status, status};
+pub use life::{Condition, ExitType, FailureMode, RestartMode, Type, UnitSpec};
 pub use signal::Signal;
 pub use span::Span;
 
@@ -21,6 +23,8 @@ use std::ffi::OsString;
 pub struct Spec {
     /// The unit's name with its suffix, such as `web.service`.
     pub name: String,
+    /// systemd.unit(5), but for the start limits.
+    pub unit: UnitSpec,
     /// systemd.service(5) and the start limits of systemd.unit(5).
     pub service: ServiceSpec,
     /// systemd.kill(5).
@@ -36,6 +40,7 @@ impl Spec {
     pub fn new(name: impl Into<String>) -> Spec {
         Spec {
             name: name.into(),
+            unit: UnitSpec::default(),
             service: ServiceSpec::default(),
             kill: KillSpec::default(),
             exec: ExecSpec::default(),
@@ -55,17 +60,6 @@ impl Spec {
         spec.ours.linger = Span::from_secs(5);
         spec
     }
-}
-
-/// `Type=`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
-    /// Up as soon as the process exists.
-    Simple,
-    /// Up as soon as the program is executed.
-    Exec,
-    /// Up when the service says `READY=1`.
-    Notify,
 }
 
 /// `Restart=`.
@@ -98,6 +92,7 @@ pub enum NotifyAccess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "each is the directive Exec* of the same name in systemd.service(5)")]
 pub enum ExecKind {
+    Condition,
     StartPre,
     Start,
     StartPost,
@@ -120,6 +115,7 @@ impl ExecKind {
     /// The directive's name, such as `ExecStartPre`.
     pub const fn directive(self) -> &'static str {
         match self {
+            ExecKind::Condition => "ExecCondition",
             ExecKind::StartPre => "ExecStartPre",
             ExecKind::Start => "ExecStart",
             ExecKind::StartPost => "ExecStartPost",
@@ -164,9 +160,19 @@ pub enum Privilege {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "each field is the directive of the same name")]
 pub struct ServiceSpec {
+    /// `Type=` as written; see [`ServiceSpec::kind`] for what counts.
     pub kind: Type,
+    /// `Type=` was given.
+    pub kind_given: bool,
+    pub remain_after_exit: bool,
+    pub exit_type: ExitType,
+    /// `PIDFile=`, absolute.
+    pub pid_file: Option<OsString>,
+    pub guess_main_pid: bool,
+    pub reload_signal: Signal,
     pub commands: BTreeMap<ExecKind, Vec<Command>>,
     pub restart: Restart,
+    pub restart_mode: RestartMode,
     pub restart_delay: Span,
     pub restart_steps: u32,
     pub restart_max_delay: Span,
@@ -176,8 +182,12 @@ pub struct ServiceSpec {
     /// `StartLimitIntervalSec=`; zero switches the limit off.
     pub start_limit_interval: Span,
     pub start_limit_burst: u32,
-    /// `TimeoutStartSec=`; zero and `infinity` both mean never.
+    /// `TimeoutStartSec=`; see [`ServiceSpec::start_patience`] for what counts.
     pub timeout_start: Span,
+    /// `TimeoutStartSec=` was given.
+    pub timeout_start_given: bool,
+    pub timeout_start_failure: FailureMode,
+    pub timeout_stop_failure: FailureMode,
     pub timeout_stop: Span,
     /// `TimeoutAbortSec=`; unset means as `TimeoutStopSec=`.
     pub timeout_abort: Option<Span>,
@@ -192,8 +202,15 @@ impl Default for ServiceSpec {
     fn default() -> Self {
         ServiceSpec {
             kind: Type::Simple,
+            kind_given: false,
+            remain_after_exit: false,
+            exit_type: ExitType::Main,
+            pid_file: None,
+            guess_main_pid: true,
+            reload_signal: Signal::HUP,
             commands: BTreeMap::new(),
             restart: Restart::No,
+            restart_mode: RestartMode::Normal,
             restart_delay: Span::from_millis(100),
             restart_steps: 0,
             restart_max_delay: Span::INFINITY,
@@ -203,6 +220,9 @@ impl Default for ServiceSpec {
             start_limit_interval: Span::from_secs(10),
             start_limit_burst: 5,
             timeout_start: Span::from_secs(90),
+            timeout_start_given: false,
+            timeout_start_failure: FailureMode::Terminate,
+            timeout_stop_failure: FailureMode::Terminate,
             timeout_stop: Span::from_secs(90),
             timeout_abort: None,
             runtime_max: Span::INFINITY,
@@ -218,9 +238,9 @@ impl ServiceSpec {
         self.commands.get(&kind).map_or(&[], Vec::as_slice)
     }
 
-    /// Who is heard: `NotifyAccess=`, or `main` where `Type=notify` or a watchdog needs it.
+    /// Who is heard: `NotifyAccess=`, or `main` where the type or a watchdog needs it.
     pub fn notify_access(&self) -> NotifyAccess {
-        let needed = self.kind == Type::Notify || self.watchdog != Span::ZERO;
+        let needed = self.kind.notifies() || self.watchdog != Span::ZERO;
         match self.notify_access {
             None | Some(NotifyAccess::None) if needed => NotifyAccess::Main,
             None => NotifyAccess::None,
@@ -248,6 +268,8 @@ pub enum KillMode {
 pub struct KillSpec {
     pub mode: KillMode,
     pub signal: Signal,
+    /// `RestartKillSignal=`; unset means as `KillSignal=`.
+    pub restart_signal: Option<Signal>,
     pub final_signal: Signal,
     pub watchdog_signal: Signal,
     pub send_sighup: bool,
@@ -259,6 +281,7 @@ impl Default for KillSpec {
         KillSpec {
             mode: KillMode::ControlGroup,
             signal: Signal::TERM,
+            restart_signal: None,
             final_signal: Signal::KILL,
             watchdog_signal: Signal::ABRT,
             send_sighup: false,

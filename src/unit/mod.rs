@@ -12,8 +12,10 @@
 pub mod calls;
 pub mod complaint;
 pub mod directive;
+mod dropin;
 pub mod environment_file;
 pub mod layers;
+pub mod library;
 pub mod machine;
 pub mod name;
 pub mod nearest;

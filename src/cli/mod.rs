@@ -4,6 +4,7 @@
 //! each has a file of its own. The way of one supervised command is kept short: it is what containers start with.
 #![forbid(unsafe_code)]
 
+mod cat;
 mod catatonit;
 mod dropin;
 mod dumb_init;
@@ -12,6 +13,7 @@ mod help;
 mod run;
 mod show;
 mod tini;
+mod verify;
 
 use crate::engine::exit_code;
 use crate::host;
@@ -35,6 +37,8 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
     match rest.first().map(|word| word.as_bytes()) {
         Some(b"help") => help::main(rest.get(1..).unwrap_or_default()),
+        Some(b"cat") => cat::main(rest.get(1..).unwrap_or_default()),
+        Some(b"verify") => verify::main(rest.get(1..).unwrap_or_default()),
         Some(b"show") => show::main(rest.get(1..).unwrap_or_default()),
         Some(b"health") => health::main(rest.get(1..).unwrap_or_default().to_vec()),
         _ => supervise(called, rest),

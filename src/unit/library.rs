@@ -155,6 +155,28 @@ impl Library {
         rooted::read(&self.outside(&real))
     }
 
+    /// What kind of file it is, links and all.
+    pub fn metadata(&self, path: &str) -> Option<std::fs::Metadata> {
+        let real = rooted::resolve(&self.root, path, true)?;
+        std::fs::metadata(self.outside(&real)).ok()
+    }
+
+    /// The files that a unit or a template is made of, in the order in which they are read: its own, and the
+    /// drop-ins that are no masks.
+    pub fn files(&self, name: &str) -> Vec<String> {
+        let Some((path, id)) = self.fragment(name) else { return Vec::new() };
+        let mut names = self.aliases(name, &id, &path);
+        names.insert(0, id);
+        let masked = self.read(&path).is_ok_and(|text| text.is_empty());
+        let mut files = vec![path];
+        if !masked {
+            let dropins = self.gather(&names, ".d", &mut Vec::new());
+            let counts = |path: &String| !self.read(path).is_ok_and(|text| text.is_empty());
+            files.extend(dropins.into_iter().map(|(_, path, _)| path).filter(counts));
+        }
+        files
+    }
+
     fn index(&mut self, folder: &str) {
         for (file, link) in rooted::names(&self.outside(folder)) {
             if name::kind(&file).is_none() {
@@ -307,6 +329,10 @@ impl Library {
             let fragment = unit.fragment.as_deref().unwrap_or_default();
             unit.dropins = self.read_dropins(&mut loaded, &names, fragment, kind);
             self.read_links(&mut loaded, &names);
+            if !matches!(kind, "service" | "target" | "slice") {
+                let why = "nothing acts on units of this kind yet";
+                loaded.complaints.push(complaint(self.origin(fragment), why, Severity::Warning));
+            }
             let why = if kind == "service" { refusal(&loaded.spec) } else { None };
             if let Some(why) = why {
                 loaded.fatal(self.origin(fragment), why);
@@ -350,7 +376,12 @@ impl Library {
 
     /// The files in the folders of these names with the suffix, by file name, each with whether it is a link.
     /// One that is hidden by another of the same name is left out.
-    fn gather(&self, names: &[String], suffix: &str, loaded: &mut Loaded) -> Vec<(String, String, bool)> {
+    fn gather(
+        &self,
+        names: &[String],
+        suffix: &str,
+        complaints: &mut Vec<Complaint>,
+    ) -> Vec<(String, String, bool)> {
         let mut found: Vec<(String, String, bool)> = Vec::new();
         for folder in dropin::folders(&self.search, names, suffix) {
             let Some(real) = rooted::resolve(&self.root, &folder, true) else { continue };
@@ -361,7 +392,7 @@ impl Library {
                 let Err(at) = found.binary_search_by(|(other, ..)| other.cmp(&file)) else { continue };
                 if found.len() == DROPINS_MAX {
                     let why = format!("more than {DROPINS_MAX} files; the rest is ignored");
-                    loaded.complaints.push(complaint(self.origin(&folder), &why, Severity::Warning));
+                    complaints.push(complaint(self.origin(&folder), &why, Severity::Warning));
                     return found;
                 }
                 let path = format!("{folder}/{file}");
@@ -374,7 +405,7 @@ impl Library {
     fn read_dropins(&self, loaded: &mut Loaded, names: &[String], fragment: &str, kind: &str) -> Vec<String> {
         let mut read = Vec::new();
         let id = names.first().map_or("", String::as_str);
-        for (_, path, _) in self.gather(names, ".d", loaded) {
+        for (_, path, _) in self.gather(names, ".d", &mut loaded.complaints) {
             match self.read(&path) {
                 // A mask: what it hid is hidden, and that is all.
                 Ok(text) if text.is_empty() => {}
@@ -399,7 +430,7 @@ impl Library {
         let suffixes =
             [(".wants", Relation::Wants), (".requires", Relation::Requires), (".upholds", Relation::Upholds)];
         for (suffix, relation) in suffixes {
-            for (file, path, link) in self.gather(names, suffix, loaded) {
+            for (file, path, link) in self.gather(names, suffix, &mut loaded.complaints) {
                 let masked = self.read(&path).is_ok_and(|text| text.is_empty());
                 let problem = if masked {
                     continue;
@@ -473,4 +504,4 @@ fn refusal(spec: &Spec) -> Option<&'static str> {
 
 #[cfg(test)]
 #[path = "library_tests.rs"]
-mod tests;
+pub mod tests;

@@ -25,10 +25,16 @@ pub enum Section {
     Install,
     /// `[X-Tinysvc]`.
     Ours,
+    /// `[Socket]`, which is known by its directives' names and not read.
+    Socket,
+    /// `[Timer]`, as before.
+    Timer,
+    /// `[Path]`, as before.
+    Path,
 }
 
 impl Section {
-    /// All, in the order of a file.
+    /// Those that are read, in the order of a file.
     pub const ALL: [Section; 4] = [Section::Unit, Section::Service, Section::Install, Section::Ours];
 
     /// As it stands between brackets.
@@ -38,6 +44,9 @@ impl Section {
             Section::Service => "Service",
             Section::Install => "Install",
             Section::Ours => "X-Tinysvc",
+            Section::Socket => "Socket",
+            Section::Timer => "Timer",
+            Section::Path => "Path",
         }
     }
 }

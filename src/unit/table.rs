@@ -386,10 +386,29 @@ pub static OTHERS: &[Others] = &[
             SocketBindDeny BPFProgram",
         verdict: Verdict::Unprotected("not enforced yet"),
     },
+    Others {
+        sections: &[Section::Socket],
+        names: "ListenStream ListenDatagram ListenSequentialPacket ListenFIFO ListenSpecial ListenNetlink \
+            BindIPv6Only Backlog BindToDevice SocketUser SocketGroup SocketMode DirectoryMode Accept \
+            MaxConnections KeepAlive NoDelay FreeBind PassCredentials PassSecurity FileDescriptorName \
+            Symlinks RemoveOnStop TriggerLimitIntervalSec TriggerLimitBurst",
+        verdict: Verdict::Missing("nothing acts on sockets yet"),
+    },
+    Others {
+        sections: &[Section::Timer],
+        names: "OnCalendar OnActiveSec OnBootSec OnStartupSec OnUnitActiveSec OnUnitInactiveSec \
+            Persistent AccuracySec RandomizedDelaySec FixedRandomDelay WakeSystem RemainAfterElapse",
+        verdict: Verdict::Missing("nothing acts on timers yet"),
+    },
+    Others {
+        sections: &[Section::Path],
+        names: "PathExists PathExistsGlob PathChanged PathModified DirectoryNotEmpty MakeDirectory",
+        verdict: Verdict::Missing("nothing acts on paths yet"),
+    },
 ];
 
 /// Old spellings that systemd still reads.
-const OLD_NAMES: &[(&str, &str)] = &[("StartLimitInterval", "StartLimitIntervalSec")];
+pub(super) const OLD_NAMES: &[(&str, &str)] = &[("StartLimitInterval", "StartLimitIntervalSec")];
 
 /// What a name stands for.
 #[derive(Clone, Copy)]

@@ -31,14 +31,16 @@ use crate::plan::Plan;
 use crate::plan::facility::Facility;
 use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec, Type};
 use ::log::{error, warn};
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::time::{ClockId, clock_gettime};
 use notify::{NotifySocket, Upward};
 use reap::{Ended, Reaper};
 use signals::Signals;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use sys::descriptor::standard_ones_closed;
 use wait::{Ready, Source, Waiting};
 
 /// The service that is supervised.
@@ -70,7 +72,7 @@ struct Host {
     started: Mono,
     /// Facts that our own actions yielded, for the next batch.
     yielded: Vec<Event>,
-    /// Something was left unread by the last turn.
+    /// Something was left unread or unreaped by the last turn.
     more: bool,
     /// Ends that were learned of while doing something else.
     ended: Vec<Ended>,
@@ -81,6 +83,8 @@ struct Probes {
     listener: OwnedFd,
     /// The listener is in the epoll set.
     watched: bool,
+    /// That they cannot be answered was told, and no role was started since. Each further attempt would tell the same.
+    complained: bool,
     channel: Option<OwnedFd>,
     /// Our own binary, held from the start: a file that is replaced later is another one.
     image: OwnedFd,
@@ -122,10 +126,23 @@ fn cannot<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> (String, u8
     move |e| (format!("cannot {what}: {e}"), exit_code::OSERR)
 }
 
+/// Takes the places of standard input, output and error where we were started without: whatever we opened first would have
+/// these numbers, and the log would be written to it. The program is started without them, as we were.
+pub fn hold_standard_descriptors() {
+    for _ in 0..standard_ones_closed().unwrap_or(0) {
+        // It can be neither read nor written, needs no file, and a role may make one too.
+        if let Ok(place) = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC) {
+            // For as long as we live.
+            let _held = place.0.into_raw_fd();
+        }
+    }
+}
+
 impl Host {
     fn new(spec: Spec, environment: Vec<(OsString, OsString)>, called: &OsStr) -> Result<Host, (String, u8)> {
-        let signals = Signals::take_over().map_err(cannot("read signals (signalfd)"))?;
+        let signals = Signals::take_over().map_err(cannot("block signals"))?;
         let mut waiting = Waiting::default();
+        hold_standard_descriptors();
 
         let is_pid1 = std::process::id() == 1;
         if !is_pid1 && let Err(e) = nix::sys::prctl::set_child_subreaper(true) {
@@ -173,7 +190,8 @@ impl Host {
             probes,
             started,
             yielded: Vec::new(),
-            more: false,
+            // Whoever executed us may have left us children that have ended already.
+            more: true,
             ended: Vec::new(),
         })
     }
@@ -221,8 +239,9 @@ impl Host {
     /// The facts of one wake-up, in their order.
     fn collect(&mut self, ready: Ready, facts: &mut Vec<Event>) {
         facts.append(&mut self.yielded);
-        self.more = false;
-        let children = ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
+        // SIGCHLD has no number: what the last turn left to be reaped is not told again.
+        let more = std::mem::take(&mut self.more);
+        let children = more || ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
         if children || self.engine.waiting_for_empty().is_some() {
             self.more |= self.reap();
         }
@@ -231,6 +250,7 @@ impl Host {
             self.more |= self.read_notify(facts);
         }
         facts.extend(self.ended.drain(..).map(|ended| Event::Exited { run: ended.run, exit: ended.exit }));
+        self.reaper.forget_ended();
         // Nothing is due before the next deadline, so a tick before it is no news.
         if self.engine.next_deadline().is_some_and(|at| now() >= at) {
             facts.push(Event::Tick);
@@ -239,6 +259,12 @@ impl Host {
             self.answer();
         }
         if let Some(signal) = ready.signal.filter(|signal| *signal != Signal::CHLD) {
+            // Not in a release: the one way for a test to see how a broken invariant ends.
+            debug_assert!(
+                variable(&self.environment, "_TINYSVC_PANIC_AT_SIGNAL").and_then(OsStr::to_str)
+                    != Some(&signal.short()),
+                "asked for by _TINYSVC_PANIC_AT_SIGNAL"
+            );
             facts.push(Event::Signal { signal });
         }
         if ready.has(Source::Listener) {
@@ -320,7 +346,11 @@ impl Host {
         };
         match done {
             Ok(()) => probes.watched = wanted,
-            Err(e) => warn!("probes are not answered: {e}"),
+            Err(_) if probes.complained => {}
+            Err(e) => {
+                warn!("probes are not answered: cannot wait for them (epoll): {}", e.desc());
+                probes.complained = true;
+            }
         }
     }
 
@@ -380,7 +410,13 @@ impl Probes {
             .or_else(|e| if called.as_bytes().contains(&b'/') { File::open(called) } else { Err(e) });
         let opened = match (health::listen(address), image) {
             (Ok(listener), Ok(image)) => {
-                return Ok(Some(Probes { listener, watched: false, channel: None, image: image.into() }));
+                return Ok(Some(Probes {
+                    listener,
+                    watched: false,
+                    complained: false,
+                    channel: None,
+                    image: image.into(),
+                }));
             }
             (Err(e), _) => format!("cannot answer probes at {address}: {e}"),
             (_, Err(e)) => format!("cannot answer probes: cannot open our own binary: /proc/self/exe: {e}"),

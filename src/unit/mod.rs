@@ -30,3 +30,5 @@ pub mod table;
 mod unit_section;
 pub mod value;
 pub mod words;
+
+pub use own::health;

@@ -14,6 +14,8 @@ tinysvc runs one program as the init of a container, and is to it what systemd i
   tinysvc [OPTIONS] [--] PROGRAM [ARG]...     supervise one program
   tinysvc [OPTIONS] --unit FILE               supervise the ExecStart= of a unit file
   tinysvc show [OPTIONS] [--all] -- PROGRAM   print the settings and where each comes from
+  tinysvc cat [--root DIR] UNIT...            print the files that units are made of
+  tinysvc verify [--root DIR] UNIT|FILE...    say what is wrong with units
   tinysvc health [live|ready|startup]         ask the running tinysvc, for HEALTHCHECK and probes
   tinysvc help [directives|NAME]              explain the settings, or one of them
 

@@ -4,6 +4,7 @@
 //! each has a file of its own. The way of one supervised command is kept short: it is what containers start with.
 #![forbid(unsafe_code)]
 
+mod cat;
 mod catatonit;
 mod control;
 mod dropin;
@@ -13,6 +14,7 @@ mod help;
 mod run;
 mod show;
 mod tini;
+mod verify;
 
 use crate::engine::exit_code;
 use crate::host;
@@ -37,6 +39,8 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
     match rest.first().map(|word| word.as_bytes()) {
         Some(b"help") => help::main(rest.get(1..).unwrap_or_default()),
+        Some(b"cat") => cat::main(rest.get(1..).unwrap_or_default()),
+        Some(b"verify") => verify::main(rest.get(1..).unwrap_or_default()),
         Some(b"show") if !control::shows_units(rest.get(1..).unwrap_or_default()) => {
             show::main(rest.get(1..).unwrap_or_default())
         }

@@ -13,7 +13,7 @@
 use super::service::{Change, Orders};
 use super::system::{Engine, Phase, Role};
 use super::{Action, ActiveState, Level, Mono, Outcome, Service, State, UnitId};
-use crate::unit::spec::{RestartMode, Signal};
+use crate::unit::spec::{Relation, RestartMode, Signal};
 use std::collections::BTreeMap;
 
 /// Someone who has asked for something.
@@ -242,17 +242,17 @@ impl Engine {
                 continue;
             }
             let unit = &service.latest_spec().unit;
-            let find = |name: &String| self.jobs.find(name).filter(|other| *other != id);
-            for other in unit.after.iter().filter_map(find) {
+            let find = |name: &str| self.jobs.find(name).filter(|other| *other != id);
+            for other in unit.related(Relation::After).filter_map(find) {
                 links.after.entry(id).or_default().push(other);
             }
-            for other in unit.before.iter().filter_map(find) {
+            for other in unit.related(Relation::Before).filter_map(find) {
                 links.after.entry(other).or_default().push(id);
             }
-            for other in unit.requires.iter().filter_map(find) {
+            for other in unit.related(Relation::Requires).filter_map(find) {
                 links.required_by.entry(other).or_default().push(id);
             }
-            for other in unit.on_failure.iter().chain(&unit.on_success).filter_map(find) {
+            for other in unit.related(Relation::OnFailure).chain(unit.related(Relation::OnSuccess)).filter_map(find) {
                 links.triggered_by.entry(other).or_default().push(id);
             }
         }
@@ -324,12 +324,12 @@ impl Engine {
             return Ok(());
         };
         let relations = &service.latest_spec().unit;
-        if let Some(missing) = relations.requires.iter().find(|name| self.jobs.find(name).is_none()) {
-            return Err(missing.clone());
+        if let Some(missing) = relations.related(Relation::Requires).find(|name| self.jobs.find(name).is_none()) {
+            return Err(missing.to_owned());
         }
-        let find = |name: &String| self.jobs.find(name).filter(|other| *other != unit);
-        left.extend(relations.wants.iter().filter_map(find).map(|other| (other, Kind::Start, false)));
-        left.extend(relations.requires.iter().filter_map(find).map(|other| (other, Kind::Start, matters)));
+        let find = |name: &str| self.jobs.find(name).filter(|other| *other != unit);
+        left.extend(relations.related(Relation::Wants).filter_map(find).map(|other| (other, Kind::Start, false)));
+        left.extend(relations.related(Relation::Requires).filter_map(find).map(|other| (other, Kind::Start, matters)));
         Ok(())
     }
 
@@ -531,12 +531,10 @@ impl Engine {
         for (unit, well) in ended {
             let Some(service) = self.service(unit) else { continue };
             let relations = &service.latest_spec().unit;
-            let (word, names) = if well {
-                ("OnSuccess", &relations.on_success)
-            } else {
-                ("OnFailure", &relations.on_failure)
-            };
-            for name in names.clone() {
+            let relation = if well { Relation::OnSuccess } else { Relation::OnFailure };
+            let word = relation.directive();
+            let names: Vec<String> = relations.related(relation).map(str::to_owned).collect();
+            for name in names {
                 let planned = match self.jobs.find(&name) {
                     Some(other) => self.plan(other, Kind::Start, false).map(|plan| (other, plan)),
                     None => Err(format!("unit {name} not found")),

@@ -4,7 +4,7 @@
 use super::directive::{Directive, Verdict};
 use super::spec::Spec;
 use super::syntax::Section;
-use super::table::{DIRECTIVES, Found, OTHERS};
+use super::table::{DIRECTIVES, Found, OLD_NAMES, OTHERS};
 
 /// What becomes of a directive, in one line; empty if it does what the manual says.
 fn verdict_text(verdict: Verdict) -> String {
@@ -141,6 +141,10 @@ pub fn markdown() -> String {
         let sections: Vec<_> = others.sections.iter().map(|s| format!("[{}]", s.name())).collect();
         out.push_str(&format!("\n**{}** {}\n\n", sections.join(" "), verdict_text(others.verdict)));
         out.push_str(&wrapped(others.names(), ""));
+    }
+    out.push_str("\n## Old names that still count\n\n");
+    for (old, new) in OLD_NAMES {
+        out.push_str(&format!("`{old}` is `{new}`.\n"));
     }
     out.replace(".  |", ". |")
 }

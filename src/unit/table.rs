@@ -10,6 +10,7 @@ use super::directive::{Access, Directive, Own, Reading, Verdict, Words};
 use super::life::*;
 use super::nearest::nearest;
 use super::own::*;
+use super::own_environment::*;
 use super::spec::{
     ExecKind, ExitType, FailureMode, KillMode, Limit, NotifyAccess, Restart, RestartMode, SandboxMode,
     SignalTarget, Spec,
@@ -59,20 +60,7 @@ macro_rules! row {
     };
 }
 
-/// A list of unit names.
-macro_rules! units {
-    ($field:ident) => {
-        own(
-            |spec, text, reading| set_units(&mut spec.unit.$field, text, reading),
-            |spec| joined(&spec.unit.$field),
-            None,
-        )
-    };
-}
-
-const UNITS: &str = "names of units such as db.service";
-/// What becomes of the relations between units.
-const ALONE: Verdict = Verdict::Emulated("one command is alone, so it has nobody to speak of");
+const NOT_YET: Verdict = Verdict::Missing("nothing acts on it yet");
 const TIME: &str = "a time span such as 90, 1min 30s, 500ms, infinity";
 const BOOLEAN: &str = "yes or no";
 const SIGNAL: &str = "a signal such as SIGTERM, USR1, RTMIN+3, 15";
@@ -85,13 +73,6 @@ const NUMBER: &str = "a number, or soft:hard, or infinity";
 
 /// Every directive that lands in the spec, in the order that `show` prints.
 pub static DIRECTIVES: &[Directive] = &[
-    row!(Unit "After", units!(after), UNITS, "Starts after these, and stops before them.", ALONE),
-    row!(Unit "Before", units!(before), UNITS, "Starts before these, and stops after them.", ALONE),
-    row!(Unit "Requires", units!(requires), UNITS,
-        "Starts these too, and does not start if one cannot; stops when one is stopped.", ALONE),
-    row!(Unit "Wants", units!(wants), UNITS, "Starts these too, if they can.", ALONE),
-    row!(Unit "OnFailure", units!(on_failure), UNITS, "Starts these when it has failed.", ALONE),
-    row!(Unit "OnSuccess", units!(on_success), UNITS, "Starts these when it has ended well.", ALONE),
     row!(Unit "StartLimitIntervalSec", Access::Time(|s| &mut s.service.start_limit_interval), TIME,
         "Within this time at most StartLimitBurst= starts happen; 0 switches the limit off."),
     row!(Unit "StartLimitBurst", Access::Count(|s| &mut s.service.start_limit_burst), COUNT,
@@ -203,6 +184,18 @@ pub static DIRECTIVES: &[Directive] = &[
         "NAME=VALUE, several with white space between, quoted if need be",
         "Variables for the service, besides the container's own, which it inherits.",
         Verdict::Emulated("the container's environment is inherited, where systemd starts from an empty one")),
+    row!(Service "EnvironmentFile", own(set_environment_file, show_environment_file, None),
+        "an absolute path, with - before it if it may be missing; may be a pattern",
+        "A file of NAME=VALUE lines that is read before each command; it wins over Environment=.", NOT_YET),
+    row!(Service "PassEnvironment", own(set_pass_environment, |s| joined(&s.exec.pass_environment), None),
+        "names of variables", "Variables that the service gets from those of tinysvc.", NOT_YET),
+    row!(Service "UnsetEnvironment", own(set_unset_environment, show_unset_environment, None),
+        "names of variables, or NAME=VALUE", "Variables that the service does not get, whoever says so.", NOT_YET),
+    row!(Service "ExecSearchPath", own(set_search_path, show_search_path, None),
+        "absolute folders with : between",
+        "Where programs are looked for that are named without a slash; sets $PATH.", NOT_YET),
+    row!(Service "SetLoginEnvironment", Access::MaybeFlag(|s| &mut s.exec.set_login_environment), BOOLEAN,
+        "Whether HOME, LOGNAME and SHELL are set. Unset: with User= only.", NOT_YET),
     row!(Service "WorkingDirectory",
         own(set_working_directory, show_working_directory, Some(|s, _| s.exec.working_directory = None)),
         "an absolute path, or ~ for the home of User=; - before it: a missing one is no failure",
@@ -345,28 +338,6 @@ pub static OTHERS: &[Others] = &[
         verdict: Verdict::Missing("when the service has ended for good, tinysvc exits"),
     },
     Others {
-        sections: &[Section::Unit],
-        names: "ConditionArchitecture ConditionFirmware ConditionVirtualization ConditionHost \
-            ConditionKernelCommandLine ConditionKernelVersion ConditionVersion ConditionCredential \
-            ConditionEnvironment ConditionSecurity ConditionCapability ConditionACPower \
-            ConditionNeedsUpdate ConditionFirstBoot ConditionPathExists ConditionPathExistsGlob \
-            ConditionPathIsDirectory ConditionPathIsSymbolicLink ConditionPathIsMountPoint \
-            ConditionPathIsReadWrite ConditionPathIsEncrypted ConditionPathIsSocket \
-            ConditionDirectoryNotEmpty ConditionFileNotEmpty ConditionFileIsExecutable ConditionUser \
-            ConditionGroup ConditionControlGroupController ConditionMemory ConditionCPUs \
-            ConditionCPUFeature ConditionOSRelease ConditionMemoryPressure ConditionCPUPressure \
-            ConditionIOPressure ConditionKernelModuleLoaded AssertArchitecture AssertFirmware \
-            AssertVirtualization AssertHost AssertKernelCommandLine AssertKernelVersion AssertVersion \
-            AssertCredential AssertEnvironment AssertSecurity AssertCapability AssertACPower \
-            AssertNeedsUpdate AssertFirstBoot AssertPathExists AssertPathExistsGlob \
-            AssertPathIsDirectory AssertPathIsSymbolicLink AssertPathIsMountPoint AssertPathIsReadWrite \
-            AssertPathIsEncrypted AssertPathIsSocket AssertDirectoryNotEmpty AssertFileNotEmpty \
-            AssertFileIsExecutable AssertUser AssertGroup AssertControlGroupController AssertMemory \
-            AssertCPUs AssertCPUFeature AssertOSRelease AssertMemoryPressure AssertCPUPressure \
-            AssertIOPressure AssertKernelModuleLoaded",
-        verdict: Verdict::Missing("conditions are not checked yet: the service starts whatever they say"),
-    },
-    Others {
         sections: &[Section::Service],
         names: "ExecReloadPost BusName RuntimeRandomizedExtraSec PermissionsStartOnly RootDirectoryStartOnly NonBlocking \
             Sockets FileDescriptorStoreMax FileDescriptorStorePreserve OpenFile OOMPolicy \
@@ -375,8 +346,7 @@ pub static OTHERS: &[Others] = &[
     },
     Others {
         sections: &[Section::Service],
-        names: "EnvironmentFile PassEnvironment UnsetEnvironment ExecSearchPath SetLoginEnvironment \
-            StandardInput StandardOutput StandardError StandardInputText StandardInputData TTYPath \
+        names: "StandardInput StandardOutput StandardError StandardInputText StandardInputData TTYPath \
             TTYReset TTYVHangup TTYRows TTYColumns TTYVTDisallocate IgnoreSIGPIPE CoredumpFilter \
             TimerSlackNSec CPUSchedulingPolicy CPUSchedulingPriority CPUSchedulingResetOnFork \
             CPUAffinity NUMAPolicy NUMAMask IOSchedulingClass IOSchedulingPriority RuntimeDirectory \
@@ -429,10 +399,29 @@ pub static OTHERS: &[Others] = &[
             SocketBindDeny BPFProgram",
         verdict: Verdict::Unprotected("not enforced yet"),
     },
+    Others {
+        sections: &[Section::Socket],
+        names: "ListenStream ListenDatagram ListenSequentialPacket ListenFIFO ListenSpecial ListenNetlink \
+            BindIPv6Only Backlog BindToDevice SocketUser SocketGroup SocketMode DirectoryMode Accept \
+            MaxConnections KeepAlive NoDelay FreeBind PassCredentials PassSecurity FileDescriptorName \
+            Symlinks RemoveOnStop TriggerLimitIntervalSec TriggerLimitBurst",
+        verdict: Verdict::Missing("nothing acts on sockets yet"),
+    },
+    Others {
+        sections: &[Section::Timer],
+        names: "OnCalendar OnActiveSec OnBootSec OnStartupSec OnUnitActiveSec OnUnitInactiveSec \
+            Persistent AccuracySec RandomizedDelaySec FixedRandomDelay WakeSystem RemainAfterElapse",
+        verdict: Verdict::Missing("nothing acts on timers yet"),
+    },
+    Others {
+        sections: &[Section::Path],
+        names: "PathExists PathExistsGlob PathChanged PathModified DirectoryNotEmpty MakeDirectory",
+        verdict: Verdict::Missing("nothing acts on paths yet"),
+    },
 ];
 
 /// Old spellings that systemd still reads.
-const OLD_NAMES: &[(&str, &str)] = &[("StartLimitInterval", "StartLimitIntervalSec")];
+pub(super) const OLD_NAMES: &[(&str, &str)] = &[("StartLimitInterval", "StartLimitIntervalSec")];
 
 /// What a name stands for.
 #[derive(Clone, Copy)]
@@ -495,12 +484,13 @@ pub fn suggest(name: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::unit::directive::variable;
+    use crate::unit::machine::Machine;
     use crate::unit::page;
     use crate::unit::specifier::Unit;
     use std::collections::BTreeSet;
 
     fn reading() -> Reading<'static> {
-        Reading { unit: Unit { name: "t.service", path: "" }, problems: Vec::new() }
+        Reading { unit: Unit::one_command("t.service", "", &Machine::UNKNOWN), problems: Vec::new() }
     }
 
     /// A spec with these values of one directive, and what was wrong with them.
@@ -526,7 +516,11 @@ mod tests {
                 "Restart" => "always",
                 "KillMode" => "process",
                 "Sandbox" => "strict",
-                "Environment" => "A=b",
+                "Environment" | "UnsetEnvironment" => "A=b",
+                "PassEnvironment" => "A",
+                "EnvironmentFile" => "-/a.env",
+                "ExecSearchPath" => "/a:/b",
+                "SetLoginEnvironment" => "yes",
                 "WorkingDirectory" => "-/srv",
                 "UMask" => "0027",
                 "CapabilityBoundingSet" | "AmbientCapabilities" => "CAP_NET_RAW",

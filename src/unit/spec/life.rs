@@ -79,35 +79,6 @@ pub enum FailureMode {
     Kill,
 }
 
-/// `[Unit]`: what a unit is to other units, as unit names, and what must hold before it starts.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs, reason = "each field is the directive of the same name")]
-pub struct UnitSpec {
-    pub after: Vec<String>,
-    pub before: Vec<String>,
-    pub requires: Vec<String>,
-    pub wants: Vec<String>,
-    pub on_failure: Vec<String>,
-    pub on_success: Vec<String>,
-    /// `Condition*=` and `Assert*=`, in order.
-    pub conditions: Vec<Condition>,
-}
-
-/// One line of `Condition*=` or `Assert*=`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
-    /// `Assert*=`: unmet, it fails the start.
-    pub assert: bool,
-    /// What is asked, such as `PathExists`.
-    pub kind: &'static str,
-    /// `|`: one of those so marked is enough.
-    pub trigger: bool,
-    /// `!`: it must not hold.
-    pub negate: bool,
-    /// The rest of the value.
-    pub argument: String,
-}
-
 impl ServiceSpec {
     /// The type that counts: where `Type=` is not given and there is nothing to run, a oneshot.
     pub fn kind(&self) -> Type {

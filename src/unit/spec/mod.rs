@@ -5,15 +5,18 @@
 //! systemd's, and [`Spec::for_command`] is where one supervised command differs from a unit on a host.
 #![forbid(unsafe_code)]
 
+pub mod condition;
 mod exit;
 mod life;
 mod signal;
 mod span;
+mod unit;
 
 pub use exit::{Exit, ExitSet, Status, status};
-pub use life::{Condition, ExitType, FailureMode, RestartMode, Type, UnitSpec};
+pub use life::{ExitType, FailureMode, RestartMode, Type};
 pub use signal::Signal;
 pub use span::Span;
+pub use unit::{Install, Relation, UnitSpec};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -23,7 +26,7 @@ use std::ffi::OsString;
 pub struct Spec {
     /// The unit's name with its suffix, such as `web.service`.
     pub name: String,
-    /// systemd.unit(5), but for the start limits.
+    /// systemd.unit(5).
     pub unit: UnitSpec,
     /// systemd.service(5) and the start limits of systemd.unit(5).
     pub service: ServiceSpec,
@@ -395,6 +398,13 @@ pub struct ExecSpec {
     pub system_call_architectures: Option<Architectures>,
     /// `Environment=`, later assignments last.
     pub environment: Vec<(OsString, OsString)>,
+    /// `EnvironmentFile=`: the path, and whether a missing one is no failure.
+    pub environment_files: Vec<(OsString, bool)>,
+    pub pass_environment: Vec<String>,
+    /// Names, or assignments that are taken away only if the value is the same.
+    pub unset_environment: Vec<OsString>,
+    pub exec_search_path: Vec<OsString>,
+    pub set_login_environment: Option<bool>,
 }
 
 /// `WorkingDirectory=`.

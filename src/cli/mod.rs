@@ -4,6 +4,7 @@
 //! each has a file of its own. The way of one supervised command is kept short: it is what containers start with.
 #![forbid(unsafe_code)]
 
+mod boot;
 mod cat;
 mod catatonit;
 mod control;
@@ -39,6 +40,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
     match rest.first().map(|word| word.as_bytes()) {
         Some(b"help") => help::main(rest.get(1..).unwrap_or_default()),
+        Some(b"boot") => boot::main(rest.get(1..).unwrap_or_default()),
         Some(b"cat") => cat::main(rest.get(1..).unwrap_or_default()),
         Some(b"verify") => verify::main(rest.get(1..).unwrap_or_default()),
         Some(b"show") if !control::shows_units(rest.get(1..).unwrap_or_default()) => {

@@ -252,7 +252,9 @@ impl Engine {
             for other in unit.related(Relation::Requires).filter_map(find) {
                 links.required_by.entry(other).or_default().push(id);
             }
-            for other in unit.related(Relation::OnFailure).chain(unit.related(Relation::OnSuccess)).filter_map(find) {
+            for other in
+                unit.related(Relation::OnFailure).chain(unit.related(Relation::OnSuccess)).filter_map(find)
+            {
                 links.triggered_by.entry(other).or_default().push(id);
             }
         }
@@ -324,12 +326,18 @@ impl Engine {
             return Ok(());
         };
         let relations = &service.latest_spec().unit;
-        if let Some(missing) = relations.related(Relation::Requires).find(|name| self.jobs.find(name).is_none()) {
+        if let Some(missing) =
+            relations.related(Relation::Requires).find(|name| self.jobs.find(name).is_none())
+        {
             return Err(missing.to_owned());
         }
         let find = |name: &str| self.jobs.find(name).filter(|other| *other != unit);
-        left.extend(relations.related(Relation::Wants).filter_map(find).map(|other| (other, Kind::Start, false)));
-        left.extend(relations.related(Relation::Requires).filter_map(find).map(|other| (other, Kind::Start, matters)));
+        left.extend(
+            relations.related(Relation::Wants).filter_map(find).map(|other| (other, Kind::Start, false)),
+        );
+        left.extend(
+            relations.related(Relation::Requires).filter_map(find).map(|other| (other, Kind::Start, matters)),
+        );
         Ok(())
     }
 

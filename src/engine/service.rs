@@ -500,7 +500,7 @@ impl Service {
     }
 
     /// What it will be at the next start.
-    pub(super) fn latest_spec(&self) -> &Spec {
+    pub fn latest_spec(&self) -> &Spec {
         self.next_spec.as_ref().unwrap_or(&self.spec)
     }
 

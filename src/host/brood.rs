@@ -147,14 +147,27 @@ impl Brood {
         }
     }
 
-    /// Takes a process below us in as a run, though nobody started it as one. `false` if there is none such.
-    pub fn adopt(&mut self, run: Run, pid: i32) -> bool {
-        let known = self.reaper.owner(pid).is_some();
-        let below = tree::descendants(std::process::id() as i32, &[]).is_ok_and(|all| all.contains(&pid));
-        if below && !known {
-            self.reaper.born(run, self.unit, pid);
+    /// Takes a process below us in as a run, though nobody started it as one: the one that is said, the one whose number
+    /// is in a file, or the only child of ours that is no run.
+    pub fn find_main(&mut self, run: Run, pid: Option<u32>, file: Option<&str>) -> Option<i32> {
+        let found = match (pid, file) {
+            (Some(pid), _) => i32::try_from(pid).ok()?,
+            (None, Some(file)) => read_pid(file)?,
+            (None, None) => {
+                let us = std::process::id() as i32;
+                let all = tree::descendants(us, &[]).ok()?;
+                let mut children = all.into_iter().filter(|pid| {
+                    tree::ancestors(*pid).get(1) == Some(&us) && self.reaper.owner(*pid).is_none()
+                });
+                children.next().filter(|_| children.next().is_none())?
+            }
+        };
+        let below = tree::descendants(std::process::id() as i32, &[]).is_ok_and(|all| all.contains(&found));
+        if !below {
+            return None;
         }
-        below && !known
+        self.reaper.reborn(run, self.unit, found);
+        Some(found)
     }
 
     /// Reaps, and says which runs have ended. `true` if there may be more.
@@ -171,6 +184,17 @@ impl Brood {
         let note = Note { level, unit: Some(self.unit), text, state: None, result: None, exit: None };
         log::note(&note, Some(&self.spec.name));
     }
+}
+
+/// The number in a PID file. Its first word counts, as with systemd.
+fn read_pid(path: &str) -> Option<i32> {
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    // One that is a FIFO must not be waited for.
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+    let mut text = String::new();
+    file.take(64).read_to_string(&mut text).ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok().filter(|pid| *pid > 1)
 }
 
 /// What failed, in words: the step and the errno's own.

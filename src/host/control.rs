@@ -32,8 +32,8 @@ pub fn address() -> &'static str {
     PATH
 }
 
-fn stream() -> Result<OwnedFd, Errno> {
-    socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
+fn stream(more: SockFlag) -> Result<OwnedFd, Errno> {
+    socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC | more, None)
 }
 
 /// Connects to the running tinysvc of this container.
@@ -41,7 +41,7 @@ fn stream() -> Result<OwnedFd, Errno> {
 /// # Errors
 /// Those of connect(2): `ENOENT` and `ECONNREFUSED` where there is none.
 pub fn connect() -> Result<OwnedFd, Errno> {
-    let socket = stream()?;
+    let socket = stream(SockFlag::empty())?;
     let by_path = connect_to(socket.as_raw_fd(), &UnixAddr::new(PATH)?);
     match by_path {
         Ok(()) => Ok(socket),
@@ -61,7 +61,7 @@ pub fn open() -> Result<OwnedFd, Errno> {
     match by_path() {
         Ok(socket) => Ok(socket),
         Err(_) => {
-            let socket = stream()?;
+            let socket = stream(SockFlag::SOCK_NONBLOCK)?;
             bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&abstract_name())?)?;
             listen(&socket, Backlog::MAXALLOWABLE)?;
             Ok(socket)
@@ -76,7 +76,7 @@ fn by_path() -> Result<OwnedFd, Errno> {
     }
     // One that an earlier life left behind: nobody else is PID 1 here.
     let _absent = fs::remove_file(PATH);
-    let socket = stream()?;
+    let socket = stream(SockFlag::SOCK_NONBLOCK)?;
     bind(socket.as_raw_fd(), &UnixAddr::new(PATH)?)?;
     // Everybody may ask; who may change anything is looked at for each request.
     fs::set_permissions(PATH, fs::Permissions::from_mode(0o666)).map_err(errno)?;

@@ -7,20 +7,22 @@
 //! A service's processes are never our children but its scope's; our children are the scopes alone.
 #![forbid(unsafe_code)]
 
-use super::control::{self, CLIENTS_MAX, Client};
 use super::brood::Origin;
+use super::control::{self, CLIENTS_MAX, Client};
 use super::notify::NotifySocket;
 use super::reap::Reaper;
 use super::scope::{self, Tale, Word};
 use super::signals::Signals;
 use super::sys::process::{exit_now, fork, kill, wait_any};
+use super::world::Here;
 use super::{calamity, cannot, facility, log, now, tree};
 use crate::engine::notify::Message;
 use crate::engine::{
-    Action, Client as ClientId, Engine, Event, Level, Note, Role, Run, Sender, Service, Spawn, SpawnFailure, State,
-    UnitId, Verb, Whom, exit_code,
+    Action, ActiveState, Client as ClientId, Engine, Event, KillWhom, Note, Role, Run, Seek, Sender, Service,
+    Spawn, SpawnFailure, UnitId, Verb, Whom, exit_code,
 };
-use crate::unit::spec::{Exit, Signal, Span, Spec};
+use crate::unit::spec::condition::{Verdict, evaluate};
+use crate::unit::spec::{Exit, Relation, Signal, Span, Spec};
 use crate::wire::control::Request;
 use ::log::{error, warn};
 use nix::errno::Errno;
@@ -42,7 +44,19 @@ const EVENTS_MAX: usize = 32;
 const TALES_A_TURN_MAX: usize = 64;
 
 /// Where units come from. Returns the spec, or why there is none: systemd's LoadState and words for a person.
-pub type Load = Box<dyn Fn(&str) -> Result<Spec, (&'static str, String)>>;
+pub type Load = Box<dyn Fn(&str) -> Loaded>;
+
+/// A unit as its files have it.
+pub struct Loaded {
+    /// What it should be; systemd's defaults where there is no file.
+    pub spec: Spec,
+    /// systemd's LoadState.
+    pub load_state: &'static str,
+    /// Why it cannot be used, if so.
+    pub problem: String,
+    /// Its other names.
+    pub aliases: Vec<String>,
+}
 
 /// One scope: a process and the way to it.
 struct Scope {
@@ -111,7 +125,9 @@ impl Manager {
         epoll.add(&pending, readable(SIGNALS)).map_err(cannot("wait for signals (epoll)"))?;
         // Kept open as long as the process lives.
         std::mem::forget(pending);
-        if std::process::id() != 1 && let Err(e) = nix::sys::prctl::set_child_subreaper(true) {
+        if std::process::id() != 1
+            && let Err(e) = nix::sys::prctl::set_child_subreaper(true)
+        {
             warn!("orphans will not be reaped: cannot become a subreaper: {e}");
         }
         let notify = NotifySocket::open().map_err(cannot("offer NOTIFY_SOCKET"))?;
@@ -246,6 +262,16 @@ impl Manager {
                 }
                 Tale::Failed(run, failure) => facts.push(Event::SpawnFailed { run, failure }),
                 Tale::Exited(run, exit) => facts.push(Event::Exited { run, exit }),
+                Tale::Found(run, pid) => {
+                    // It may have been another run until now.
+                    self.runs.retain(|_, (p, _)| *p != pid);
+                    self.runs.insert(run, (pid, token));
+                    facts.push(Event::MainFound { run, alien: false });
+                }
+                Tale::NotFound(run, empty) => {
+                    let reason = "no process of the unit could be it".to_owned();
+                    facts.push(Event::MainNotFound { run, reason, empty });
+                }
                 Tale::Empty => {
                     scope.asked = false;
                     if scope.retired {
@@ -322,8 +348,12 @@ impl Manager {
         while let Ok(Some((pid, _))) = wait_any(false) {
             let Some((token, _)) = self.scopes.iter().find(|(_, scope)| scope.pid == pid) else { continue };
             let token = *token;
-            let lost: Vec<(Run, i32)> =
-                self.runs.iter().filter(|(_, (_, t))| *t == token).map(|(run, (pid, _))| (*run, *pid)).collect();
+            let lost: Vec<(Run, i32)> = self
+                .runs
+                .iter()
+                .filter(|(_, (_, t))| *t == token)
+                .map(|(run, (pid, _))| (*run, *pid))
+                .collect();
             if let Some(scope) = self.scopes.remove(&token)
                 && !lost.is_empty()
                 && let Some(service) = self.engine.service(scope.unit)
@@ -378,7 +408,8 @@ impl Manager {
     }
 
     fn retire_all(&mut self) {
-        let tokens: Vec<u64> = self.scopes.iter().filter(|(_, s)| !s.retired).map(|(token, _)| *token).collect();
+        let tokens: Vec<u64> =
+            self.scopes.iter().filter(|(_, s)| !s.retired).map(|(token, _)| *token).collect();
         for token in tokens {
             if let Some(scope) = self.scopes.get_mut(&token) {
                 scope.retired = true;
@@ -395,6 +426,8 @@ impl Manager {
             Action::Signal { unit, whom, signal } => self.signal(unit, whom, signal),
             Action::Note(note) => self.note(&note),
             Action::Reply { client, ok, text } => self.reply(client, ok, &text),
+            Action::FindMain { unit, run, seek } => self.find_main(unit, run, seek),
+            Action::CheckConditions { unit, run } => self.check(unit, run),
             // Nobody above is told of single units.
             Action::Announce(_) => {}
             Action::Exit { status } => return Some(status),
@@ -403,7 +436,7 @@ impl Manager {
     }
 
     fn spawn(&mut self, spawn: Spawn) {
-        let Spawn { unit, run, kind, index, main, environment } = spawn;
+        let Spawn { unit, run, kind, index, main, environment, monitor: _ } = spawn;
         let token = match self.scope(unit) {
             Ok(token) => token,
             Err(e) => {
@@ -417,6 +450,33 @@ impl Manager {
         }
         variables.extend(environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         self.tell(token, Word::Spawn(run, kind, index, variables));
+    }
+
+    fn find_main(&mut self, unit: UnitId, run: Run, seek: Seek) {
+        let file = self.engine.service(unit).and_then(|service| service.spec().service.pid_file.clone());
+        let file = file.and_then(|file| file.into_string().ok());
+        let word = match seek {
+            Seek::Guess => Word::Find(run, None, None),
+            Seek::PidFile => Word::Find(run, None, file),
+            Seek::Pid(pid) => Word::Find(run, Some(pid), None),
+        };
+        match self.scopes.iter().find(|(_, scope)| scope.unit == unit && !scope.retired) {
+            Some((token, _)) => self.tell(*token, word),
+            None => {
+                let reason = "nothing runs".to_owned();
+                self.yielded.push(Event::MainNotFound { run, reason, empty: true });
+            }
+        }
+    }
+
+    fn check(&mut self, unit: UnitId, run: Run) {
+        let verdict = self.engine.service(unit).map(|s| evaluate(&s.latest_spec().unit.conditions, &Here));
+        let (met, assert_failed) = match verdict {
+            Some(Verdict::Unmet(_)) => (false, false),
+            Some(Verdict::AssertionFailed(_)) => (true, true),
+            Some(Verdict::Met) | None => (true, false),
+        };
+        self.yielded.push(Event::Conditions { run, met, assert_failed });
     }
 
     fn signal(&mut self, unit: UnitId, whom: Whom, signal: Signal) {
@@ -536,7 +596,12 @@ impl Manager {
             match self.unit(name) {
                 Ok(unit) => units.push(unit),
                 Err(problem) => {
-                    return self.finish(token, true, &format!("tinysvc: {}: {name}: {problem}\n", asked.verb), 5);
+                    return self.finish(
+                        token,
+                        true,
+                        &format!("tinysvc: {}: {name}: {problem}\n", asked.verb),
+                        5,
+                    );
                 }
             }
         }
@@ -551,7 +616,7 @@ impl Manager {
         }
         for unit in units {
             let (client, no_block) = (ClientId(token), asked.no_block);
-            facts.push(Event::Request { client, verb: verb.clone(), unit, no_block });
+            facts.push(Event::Request { client, verb, unit, no_block });
         }
     }
 
@@ -572,35 +637,68 @@ impl Manager {
 
     // ---- units ----
 
-    /// The unit of a name, loaded if it is not yet.
+    /// The unit of a name, loaded if it is not yet, with all that it names.
     fn unit(&mut self, name: &str) -> Result<UnitId, String> {
-        if let Some(unit) = self.names.get(name) {
-            let known = self.known.get(unit);
-            return match known.filter(|known| known.load_state != "loaded") {
-                Some(known) => Err(known.problem.clone()),
-                None => Ok(*unit),
-            };
-        }
-        let (spec, load_state, problem) = match (self.load)(name) {
-            Ok(spec) => (spec, "loaded", String::new()),
-            Err((load_state, problem)) => (Spec::new(name), load_state, problem),
+        let unit = match self.names.get(name) {
+            Some(unit) => *unit,
+            None => self.load_unit(name),
         };
-        let unit = self.engine.add(Role::Unit, spec);
-        self.names.insert(name.to_owned(), unit);
-        self.known.insert(unit, Known { load_state, problem: problem.clone() });
-        if load_state == "loaded" { Ok(unit) } else { Err(problem) }
+        match self.known.get(&unit).filter(|known| known.load_state != "loaded") {
+            Some(known) => Err(known.problem.clone()),
+            None => Ok(unit),
+        }
+    }
+
+    fn load_unit(&mut self, name: &str) -> UnitId {
+        let loaded = (self.load)(name);
+        let own = loaded.spec.name.clone();
+        if let Some(unit) = self.names.get(&own).copied() {
+            // The name is another one's alias.
+            self.engine.alias(name, unit);
+            self.names.insert(name.to_owned(), unit);
+            return unit;
+        }
+        let unit = self.engine.add(Role::Managed, loaded.spec);
+        for alias in loaded.aliases.iter().map(String::as_str).chain([name]).filter(|alias| *alias != own) {
+            self.engine.alias(alias, unit);
+            self.names.insert(alias.to_owned(), unit);
+        }
+        self.names.insert(own, unit);
+        self.known.insert(unit, Known { load_state: loaded.load_state, problem: loaded.problem });
+        self.load_related(unit);
+        unit
+    }
+
+    /// Whatever a unit's jobs may need must be known before they are planned.
+    fn load_related(&mut self, unit: UnitId) {
+        const FOLLOWED: [Relation; 5] =
+            [Relation::Requires, Relation::Wants, Relation::OnFailure, Relation::OnSuccess, Relation::After];
+        let Some(service) = self.engine.service(unit) else { return };
+        let relations = &service.latest_spec().unit;
+        let names: Vec<String> =
+            FOLLOWED.iter().flat_map(|r| relations.related(*r)).map(str::to_owned).collect();
+        for name in names {
+            // Only services are anything yet; one that is not there is missed when it is needed.
+            if name.ends_with(".service")
+                && !self.names.contains_key(&name)
+                && (self.load)(&name).load_state == "loaded"
+            {
+                self.load_unit(&name);
+            }
+        }
     }
 
     fn reload_units(&mut self) {
-        for (name, unit) in &self.names {
-            let known = match (self.load)(name) {
-                Ok(spec) => {
-                    self.engine.replace(*unit, spec);
-                    Known { load_state: "loaded", problem: String::new() }
-                }
-                Err((load_state, problem)) => Known { load_state, problem },
-            };
-            self.known.insert(*unit, known);
+        let names: Vec<(String, UnitId)> =
+            self.names.iter().map(|(name, unit)| (name.clone(), *unit)).collect();
+        for (name, unit) in names {
+            if self.engine.service(unit).is_none_or(|service| service.spec().name != name) {
+                continue;
+            }
+            let loaded = (self.load)(&name);
+            self.engine.replace(unit, loaded.spec);
+            self.known.insert(unit, Known { load_state: loaded.load_state, problem: loaded.problem });
+            self.load_related(unit);
         }
     }
 
@@ -616,7 +714,7 @@ impl Manager {
     fn is_state(&mut self, token: u64, asked: &Request) {
         let (mut text, mut any) = (String::new(), false);
         for name in &asked.units {
-            let state = self.service(name).map_or("inactive", |(_, service)| active_state(service.state()));
+            let state = self.service(name).map_or("inactive", |(_, service)| service.active_state().word());
             any |= if asked.verb == "is-failed" { state == "failed" } else { state == "active" };
             // Writing into memory cannot fail.
             let _ = writeln!(text, "{state}");
@@ -636,10 +734,13 @@ impl Manager {
         for name in names {
             let Some((unit, service)) = self.service(&name) else { continue };
             let (state, main) = (service.state(), service.main());
-            let result = service.result();
+            let (result, service_state) = (service.result(), service.active_state().word());
             let load_state = self.known.get(&unit).map_or("loaded", |known| known.load_state);
-            let pid = main.and_then(|run| self.runs.get(&run)).map_or(String::new(), |(pid, _)| format!(" pid {pid}"));
-            let _ = writeln!(text, "{name}\t{load_state}\t{}\t{state}\t{result}{pid}", active_state(state));
+            let pid = main
+                .and_then(|run| self.runs.get(&run))
+                .map_or(String::new(), |(pid, _)| format!(" pid {pid}"));
+            let active = service_state;
+            let _ = writeln!(text, "{name}\t{load_state}\t{active}\t{state}\t{result}{pid}");
         }
         self.finish(token, false, &text, 0);
     }
@@ -660,16 +761,20 @@ impl Manager {
                 true => all.to_vec(),
                 false => asked.properties.iter().map(String::as_str).collect(),
             };
-            for property in names {
-                let value = match property {
+            for asked_for in names {
+                let value = match asked_for {
                     "Id" => Some(name.clone()),
                     "LoadState" => Some(load_state.to_owned()),
                     "MainPID" => Some(pid(main).to_string()),
                     "ControlPID" => Some(pid(control).to_string()),
-                    property => service.and_then(|service| service.property(property)),
+                    name => service.and_then(|service| property(service, name)),
                 };
                 if let Some(value) = value {
-                    let _ = if asked.value { writeln!(text, "{value}") } else { writeln!(text, "{property}={value}") };
+                    let _ = if asked.value {
+                        writeln!(text, "{value}")
+                    } else {
+                        writeln!(text, "{asked_for}={value}")
+                    };
                 }
             }
         }
@@ -677,9 +782,34 @@ impl Manager {
     }
 }
 
-/// systemd's ActiveState.
-fn active_state(state: State) -> &'static str {
-    state.active_state()
+/// A property as `systemctl show` prints it; `None` for one that is not known.
+fn property(service: &Service, name: &str) -> Option<String> {
+    let exit = service.main_exit();
+    Some(match name {
+        "ActiveState" => service.active_state().word().to_owned(),
+        "SubState" => service.state().word().to_owned(),
+        "Result" => service.result().word().to_owned(),
+        "NRestarts" => service.restarts().to_string(),
+        // CLD_EXITED, CLD_KILLED and CLD_DUMPED of waitid(2); 0 where it has not run or still does.
+        "ExecMainCode" => match exit {
+            None => "0",
+            Some(Exit::Exited(_)) => "1",
+            Some(Exit::Killed(_)) => "2",
+            Some(Exit::Dumped(_)) => "3",
+        }
+        .to_owned(),
+        "ExecMainStatus" => match exit {
+            None => 0,
+            Some(Exit::Exited(status)) => status.into(),
+            Some(Exit::Killed(signal) | Exit::Dumped(signal)) => signal.number(),
+        }
+        .to_string(),
+        "StatusText" => service.status_text().to_owned(),
+        "StatusErrno" => service.status_errno().to_string(),
+        "ConditionResult" => "yes".to_owned(),
+        "AssertResult" => "yes".to_owned(),
+        _ => return None,
+    })
 }
 
 fn request(client: ClientId, verb: Verb, unit: UnitId) -> Event {
@@ -695,6 +825,15 @@ fn verb(asked: &Request) -> Option<Verb> {
         "reload" => Verb::Reload,
         "reload-or-restart" => Verb::ReloadOrRestart,
         "reset-failed" => Verb::ResetFailed,
+        "kill" => {
+            let [whom, signal] = asked.properties.as_slice() else { return None };
+            let whom = match whom.as_str() {
+                "main" => KillWhom::Main,
+                "control" => KillWhom::Control,
+                _ => KillWhom::All,
+            };
+            Verb::Kill { whom, signal: Signal::new(signal.parse().ok()?)? }
+        }
         _ => return None,
     })
 }

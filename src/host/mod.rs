@@ -16,6 +16,7 @@ pub mod control;
 pub mod facility;
 pub mod health;
 pub mod log;
+pub mod manager;
 mod notify;
 mod perform;
 mod reap;
@@ -27,6 +28,7 @@ pub mod sys;
 mod terminal;
 mod tree;
 mod wait;
+mod world;
 
 use crate::engine::notify::Message;
 use crate::engine::{Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};

@@ -62,6 +62,12 @@ impl Reaper {
         self.nobody = false;
     }
 
+    /// A process that may be a run already is another one from now on.
+    pub fn reborn(&mut self, run: Run, unit: UnitId, pid: i32) {
+        self.live.retain(|live| live.pid != pid);
+        self.born(run, unit, pid);
+    }
+
     /// The process of a run.
     pub fn pid(&self, run: Run) -> Option<i32> {
         self.live.iter().find(|live| live.run == run).map(|live| live.pid)

@@ -33,8 +33,9 @@ pub enum Word {
     Spawn(Run, ExecKind, usize, Vec<(String, String)>),
     /// Send a signal.
     Signal(Whom, Signal),
-    /// This process below the scope is a run from now on, though nobody started it as one.
-    Adopt(Run, i32),
+    /// Find the main process that nobody started as one: the number that is said, the one in this file, or with neither
+    /// the only child that is no run.
+    Find(Run, Option<u32>, Option<String>),
     /// Say whether anything is left; said again when that becomes so.
     IsEmpty,
 }
@@ -48,6 +49,10 @@ pub enum Tale {
     Failed(Run, SpawnFailure),
     /// A run has ended.
     Exited(Run, Exit),
+    /// The main process that was to be found is this pid.
+    Found(Run, i32),
+    /// There is none, and whether nobody is left at all.
+    NotFound(Run, bool),
     /// No process is left below the scope.
     Empty,
 }
@@ -117,12 +122,14 @@ fn obey(brood: &mut Brood, channel: &OwnedFd, word: Word, asked_empty: &mut bool
             );
         }
         Word::Signal(whom, signal) => brood.signal(whom, signal),
-        Word::Adopt(run, pid) => {
-            if brood.adopt(run, pid) {
-                tell(channel, Tale::Spawned(run, pid));
-            } else {
-                tell(channel, Tale::Failed(run, SpawnFailure::Resources { errno: libc::ESRCH }));
-            }
+        Word::Find(run, pid, file) => {
+            tell(
+                channel,
+                match brood.find_main(run, pid, file.as_deref()) {
+                    Some(pid) => Tale::Found(run, pid),
+                    None => Tale::NotFound(run, brood.is_empty()),
+                },
+            );
         }
         Word::IsEmpty => *asked_empty = true,
     }
@@ -238,9 +245,11 @@ impl Word {
                 };
                 put(&mut bytes, &[which, a, b, signed(signal.number())]);
             }
-            Word::Adopt(run, pid) => {
-                bytes.push(b'a');
-                put(&mut bytes, &[run.0, signed(*pid)]);
+            Word::Find(run, pid, file) => {
+                bytes.push(b'f');
+                let file = file.as_deref().unwrap_or_default();
+                put(&mut bytes, &[run.0, pid.map_or(0, u64::from), file.len() as u64]);
+                bytes.extend_from_slice(file.as_bytes());
             }
             Word::IsEmpty => bytes.push(b'e'),
         }
@@ -276,7 +285,10 @@ impl Word {
                 };
                 Word::Signal(whom, Signal::new(fields.signed()?)?)
             }
-            b'a' => Word::Adopt(fields.run()?, fields.signed()?),
+            b'f' => {
+                let (run, pid, file) = (fields.run()?, u32::try_from(fields.number()?).ok()?, fields.text()?);
+                Word::Find(run, (pid != 0).then_some(pid), (!file.is_empty()).then_some(file))
+            }
             b'e' => Word::IsEmpty,
             _ => return None,
         };
@@ -309,6 +321,14 @@ impl Tale {
                 };
                 put(&mut bytes, &[run.0, how, signed(n)]);
             }
+            Tale::Found(run, pid) => {
+                bytes.push(b'm');
+                put(&mut bytes, &[run.0, signed(pid)]);
+            }
+            Tale::NotFound(run, empty) => {
+                bytes.push(b'n');
+                put(&mut bytes, &[run.0, empty.into()]);
+            }
             Tale::Empty => bytes.push(b'e'),
         }
         bytes
@@ -339,6 +359,8 @@ impl Tale {
                 };
                 Tale::Exited(run, exit)
             }
+            b'm' => Tale::Found(fields.run()?, fields.signed()?),
+            b'n' => Tale::NotFound(fields.run()?, fields.number()? != 0),
             b'e' => Tale::Empty,
             _ => return None,
         };
@@ -361,7 +383,8 @@ mod tests {
             Word::Signal(Whom::Group(run), signal),
             Word::Signal(rest, signal),
             Word::Signal(Whom::Everything, signal),
-            Word::Adopt(run, 4_194_304),
+            Word::Find(run, Some(4_194_304), None),
+            Word::Find(run, None, Some("/run/a b.pid".to_owned())),
             Word::IsEmpty,
         ];
         for word in words {
@@ -377,6 +400,8 @@ mod tests {
             Tale::Exited(run, Exit::Exited(255)),
             Tale::Exited(run, Exit::Killed(signal)),
             Tale::Exited(run, Exit::Dumped(signal)),
+            Tale::Found(run, 4_194_304),
+            Tale::NotFound(run, true),
             Tale::Empty,
         ];
         for tale in tales {

@@ -183,4 +183,19 @@ sys.stdin.read()";
             assert_eq!(told, 1, "{limit} descriptors\n{}", stage.output());
         }
     }
+
+    /// Another user's process may not be killed by us; when we end, the kernel does it.
+    #[test]
+    fn a_process_that_we_may_not_kill_does_not_keep_the_container() {
+        if !stage::is_root() || !stage::has("setpriv") {
+            skip!("another user's process is root's to make");
+        }
+        let identity = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+        let options = ["-p", "Health=off", "-p", "KillMode=process", "-p", "LingerSec=0"];
+        let words: Vec<&str> = options.into_iter().chain(["--", "sh", "-c", "exit 3"]).collect();
+        let mut stage = through_shell(&format!("sleep 1000 & exec {identity} \"$@\""), &words).start();
+        assert_eq!(stage.exit(PATIENCE), 3, "{}", stage.output());
+        assert_eq!(stage.count("processes are still there after SIGKILL"), 1, "{}", stage.output());
+        stage.wait_for("giving up on processes that SIGKILL does not end", PATIENCE);
+    }
 }

@@ -198,4 +198,30 @@ sys.stdin.read()";
         assert_eq!(stage.count("processes are still there after SIGKILL"), 1, "{}", stage.output());
         stage.wait_for("giving up on processes that SIGKILL does not end", PATIENCE);
     }
+
+    /// The role's own end is told although the service's rest is still waited for.
+    #[test]
+    fn a_killed_role_is_healed_while_the_rest_of_the_service_lingers() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        let program = "(trap '' TERM; echo up; while :; do sleep 0.1; done) & read go; exit 3";
+        let mut stage = Start::tinysvc(["-v", "-p", "LingerSec=1000", "--", "sh", "-c", program])
+            .own_network()
+            .stdin()
+            .start();
+        stage.wait_for("up", PATIENCE);
+        stage.wait_for_status(8469, "/livez", 200, PATIENCE);
+        stage.send("go\n");
+        stage.wait_for("main process ended", PATIENCE);
+        let is_role = |pid: i32| stage::proc_file(pid, "cmdline").starts_with("tinysvc-health");
+        let role = stage.wait_for_process(PATIENCE, |process| is_role(process.pid)).pid;
+        stage::signal_pid(role, "KILL");
+        stage.wait_for("tinysvc-health.service: main process ended", PATIENCE);
+        let before = stage::now();
+        let answer = stage.get(8469, "/livez").map(|response| response.status);
+        // A kubelet waits for a second; the time-outs of a role that is in the way of its own end are eight.
+        let took = before.elapsed().as_secs();
+        assert!(answer == Some(200) && took < 4, "{answer:?} after {took} s\n{}", stage.output());
+    }
 }

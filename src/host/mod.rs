@@ -29,7 +29,7 @@ use crate::engine::notify::Message;
 use crate::engine::{Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};
 use crate::plan::Plan;
 use crate::plan::facility::Facility;
-use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec, Type};
+use crate::unit::spec::{Health, KillMode, NotifyAccess, Signal, Span, Spec, Type};
 use ::log::{error, warn};
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::time::{ClockId, clock_gettime};
@@ -380,6 +380,8 @@ fn health_unit() -> Spec {
     spec.service.kind = Type::Exec;
     spec.service.start_limit_burst = 20;
     spec.service.timeout_stop = Span::from_secs(2);
+    // It can start no process, so there is never a rest to be waited for.
+    spec.kill.mode = KillMode::Process;
     spec
 }
 

@@ -159,8 +159,6 @@ impl Host {
                 Some(pid) => kill(-pid, signal.number()),
                 None => Ok(()),
             },
-            // A role can start no process, so its own is all there is of it.
-            Whom::Rest { .. } if unit == HEALTH => return,
             Whom::Rest { main, control } => {
                 if self.reaper.nobody() {
                     return;
@@ -237,7 +235,6 @@ impl Host {
         let roles: Vec<i32> = self.reaper.pids_of(HEALTH).collect();
         match unit {
             None => false,
-            Some(HEALTH) => roles.is_empty(),
             Some(_) if roles.is_empty() => false,
             Some(_) => match tree::descendants(std::process::id() as i32, &roles) {
                 Ok(left) => left.is_empty(),

@@ -70,6 +70,9 @@ struct Host {
     upward_watchdog: Option<(Mono, Span)>,
     probes: Option<Probes>,
     started: Mono,
+    /// A child of ours that was the service's when it was last asked who is left of that: for as long as it is there, the
+    /// service is not empty.
+    witness: Option<i32>,
     /// Facts that our own actions yielded, for the next batch.
     yielded: Vec<Event>,
     /// Something was left unread or unreaped by the last turn.
@@ -189,6 +192,7 @@ impl Host {
             upward_watchdog,
             probes,
             started,
+            witness: None,
             yielded: Vec::new(),
             // Whoever executed us may have left us children that have ended already.
             more: true,

@@ -224,4 +224,17 @@ sys.stdin.read()";
         let took = before.elapsed().as_secs();
         assert!(answer == Some(200) && took < 4, "{answer:?} after {took} s\n{}", stage.output());
     }
+
+    /// Whoever started us may have gone, and a watchdog would tell of it twice a period.
+    #[test]
+    fn a_socket_above_that_nobody_reads_is_told_once() {
+        let demo = stage::demo();
+        let mut stage = Start::tinysvc(["--", &*demo.to_string_lossy(), "sleep", "0.5", "exit", "3"])
+            .env("NOTIFY_SOCKET", "/nonexistent/socket")
+            .env("WATCHDOG_USEC", "20000")
+            .plain()
+            .start();
+        assert_eq!(stage.exit(PATIENCE), 3, "{}", stage.output());
+        assert_eq!(stage.count("NOTIFY_SOCKET: cannot send"), 1, "{}", stage.output());
+    }
 }

@@ -66,6 +66,8 @@ struct Host {
     is_pid1: bool,
     notify: Option<NotifySocket>,
     upward: Option<Upward>,
+    /// What was sent there last did not arrive.
+    unheard: bool,
     /// When whoever started us wants the next WATCHDOG=1, and how often.
     upward_watchdog: Option<(Mono, Span)>,
     probes: Option<Probes>,
@@ -189,6 +191,7 @@ impl Host {
             is_pid1,
             notify,
             upward,
+            unheard: false,
             upward_watchdog,
             probes,
             started,
@@ -361,9 +364,16 @@ impl Host {
         }
     }
 
-    fn announce(&self, assignments: &str) {
-        if let Some(Err(e)) = self.upward.as_ref().map(|upward| upward.tell(assignments)) {
-            warn!("NOTIFY_SOCKET: cannot send {assignments}: {e}");
+    fn announce(&mut self, assignments: &str) {
+        match self.upward.as_ref().map(|upward| upward.tell(assignments)) {
+            Some(Err(e)) => {
+                // A watchdog and a status would say it again and again.
+                if !std::mem::replace(&mut self.unheard, true) {
+                    warn!("NOTIFY_SOCKET: cannot send {assignments}: {e}");
+                }
+            }
+            Some(Ok(())) => self.unheard = false,
+            None => {}
         }
     }
 

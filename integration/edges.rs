@@ -237,4 +237,22 @@ sys.stdin.read()";
         assert_eq!(stage.exit(PATIENCE), 3, "{}", stage.output());
         assert_eq!(stage.count("NOTIFY_SOCKET: cannot send"), 1, "{}", stage.output());
     }
+
+    /// A hardened image has its programs for executing only: mode 0711.
+    #[test]
+    fn a_binary_that_may_not_be_read_answers_probes() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        if !stage::is_root() {
+            skip!("whose file it is may read it: another user is root's to become");
+        }
+        let folder = stage::Folder::new();
+        let copy = folder.path("tinysvc");
+        std::fs::copy(stage::tinysvc(), &copy).expect("a copy");
+        let execute = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        std::fs::set_permissions(&copy, execute).expect("permissions");
+        let stage = Start::program(copy, ["--", "sleep", "1000"]).own_network().user(65_534).start();
+        stage.wait_for_status(8469, "/readyz", 200, PATIENCE);
+    }
 }

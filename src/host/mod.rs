@@ -31,13 +31,14 @@ use crate::plan::Plan;
 use crate::plan::facility::Facility;
 use crate::unit::spec::{Health, KillMode, NotifyAccess, Signal, Span, Spec, Type};
 use ::log::{error, warn};
+use nix::fcntl::{OFlag, open};
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
+use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
 use notify::{NotifySocket, Upward};
 use reap::{Ended, Reaper};
 use signals::Signals;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use sys::descriptor::standard_ones_closed;
@@ -416,8 +417,10 @@ impl Probes {
             Health::On(address) => (*address, true),
         };
         // Without /proc the name that we were called by is as good, if it is a path.
-        let image = File::open("/proc/self/exe")
-            .or_else(|e| if called.as_bytes().contains(&b'/') { File::open(called) } else { Err(e) });
+        // To execute it asks for no right to read it: O_PATH.
+        let hold = |path: &OsStr| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+        let image = hold(OsStr::new("/proc/self/exe"))
+            .or_else(|e| if called.as_bytes().contains(&b'/') { hold(called) } else { Err(e) });
         let opened = match (health::listen(address), image) {
             (Ok(listener), Ok(image)) => {
                 return Ok(Some(Probes {
@@ -425,11 +428,13 @@ impl Probes {
                     watched: false,
                     complained: false,
                     channel: None,
-                    image: image.into(),
+                    image,
                 }));
             }
             (Err(e), _) => format!("cannot answer probes at {address}: {e}"),
-            (_, Err(e)) => format!("cannot answer probes: cannot open our own binary: /proc/self/exe: {e}"),
+            (_, Err(e)) => {
+                format!("cannot answer probes: cannot open our own binary: /proc/self/exe: {}", e.desc())
+            }
         };
         if asked {
             return Err((opened, exit_code::OSERR));

@@ -183,4 +183,76 @@ sys.stdin.read()";
             assert_eq!(told, 1, "{limit} descriptors\n{}", stage.output());
         }
     }
+
+    /// Another user's process may not be killed by us; when we end, the kernel does it.
+    #[test]
+    fn a_process_that_we_may_not_kill_does_not_keep_the_container() {
+        if !stage::is_root() || !stage::has("setpriv") {
+            skip!("another user's process is root's to make");
+        }
+        let identity = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+        let options = ["-p", "Health=off", "-p", "KillMode=process", "-p", "LingerSec=0"];
+        let words: Vec<&str> = options.into_iter().chain(["--", "sh", "-c", "exit 3"]).collect();
+        let mut stage = through_shell(&format!("sleep 1000 & exec {identity} \"$@\""), &words).start();
+        assert_eq!(stage.exit(PATIENCE), 3, "{}", stage.output());
+        assert_eq!(stage.count("processes are still there after SIGKILL"), 1, "{}", stage.output());
+        stage.wait_for("giving up on processes that SIGKILL does not end", PATIENCE);
+    }
+
+    /// The role's own end is told although the service's rest is still waited for.
+    #[test]
+    fn a_killed_role_is_healed_while_the_rest_of_the_service_lingers() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        let program = "(trap '' TERM; echo up; while :; do sleep 0.1; done) & read go; exit 3";
+        let mut stage = Start::tinysvc(["-v", "-p", "LingerSec=1000", "--", "sh", "-c", program])
+            .own_network()
+            .stdin()
+            .start();
+        stage.wait_for("up", PATIENCE);
+        stage.wait_for_status(8469, "/livez", 200, PATIENCE);
+        stage.send("go\n");
+        stage.wait_for("main process ended", PATIENCE);
+        let is_role = |pid: i32| stage::proc_file(pid, "cmdline").starts_with("tinysvc-health");
+        let role = stage.wait_for_process(PATIENCE, |process| is_role(process.pid)).pid;
+        stage::signal_pid(role, "KILL");
+        stage.wait_for("tinysvc-health.service: main process ended", PATIENCE);
+        let before = stage::now();
+        let answer = stage.get(8469, "/livez").map(|response| response.status);
+        // A kubelet waits for a second; the time-outs of a role that is in the way of its own end are eight.
+        let took = before.elapsed().as_secs();
+        assert!(answer == Some(200) && took < 4, "{answer:?} after {took} s\n{}", stage.output());
+    }
+
+    /// Whoever started us may have gone, and a watchdog would tell of it twice a period.
+    #[test]
+    fn a_socket_above_that_nobody_reads_is_told_once() {
+        let demo = stage::demo();
+        let mut stage = Start::tinysvc(["--", &*demo.to_string_lossy(), "sleep", "0.5", "exit", "3"])
+            .env("NOTIFY_SOCKET", "/nonexistent/socket")
+            .env("WATCHDOG_USEC", "20000")
+            .plain()
+            .start();
+        assert_eq!(stage.exit(PATIENCE), 3, "{}", stage.output());
+        assert_eq!(stage.count("NOTIFY_SOCKET: cannot send"), 1, "{}", stage.output());
+    }
+
+    /// A hardened image has its programs for executing only: mode 0711.
+    #[test]
+    fn a_binary_that_may_not_be_read_answers_probes() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        if !stage::is_root() {
+            skip!("whose file it is may read it: another user is root's to become");
+        }
+        let folder = stage::Folder::new();
+        let copy = folder.path("tinysvc");
+        std::fs::copy(stage::tinysvc(), &copy).expect("a copy");
+        let execute = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        std::fs::set_permissions(&copy, execute).expect("permissions");
+        let stage = Start::program(copy, ["--", "sleep", "1000"]).own_network().user(65_534).start();
+        stage.wait_for_status(8469, "/readyz", 200, PATIENCE);
+    }
 }

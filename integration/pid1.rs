@@ -215,7 +215,9 @@ mod tests {
         ];
         for (place, at) in PLACES {
             for (why, words, status, said) in table {
-                let mut stage = at(tinysvc(words).env("TINYSVC_HEALTH", "off")).start();
+                // A folder that this user may not enter would make "not found" a "permission denied", as with execvp(3).
+                let start = tinysvc(words).env("TINYSVC_HEALTH", "off").env("PATH", "/usr/bin:/bin");
+                let mut stage = at(start).start();
                 assert_eq!(stage.exit(PATIENCE), status, "{why}, {place}\n{}", stage.output());
                 assert!(
                     stage.stream(Stream::Err).join(" ").contains(said),
@@ -375,7 +377,7 @@ mod tests {
         let folder = Folder::new();
         const ROOT: &str = r#"set -e; root=$1 tinysvc=$2 demo=$3; shift 3
             mount -t tmpfs none "$root"; cp "$tinysvc" "$root/tinysvc"; cp "$demo" "$root/demo"
-            chmod 755 "$root"; mount -o remount,ro "$root"; exec "$@""#;
+            chmod 755 "$root"; mount -o remount,bind,ro "$root"; exec "$@""#;
         let root = folder.0.display().to_string();
         let (binary, demo) = (stage::tinysvc().display().to_string(), stage::demo().display().to_string());
         let mut before = vec!["/bin/sh", "-c", ROOT, "sh", &root, &binary, &demo, "chroot"];

@@ -202,7 +202,7 @@ mod tests {
         // If this fails somebody else has it, which is as good.
         let taken = TcpListener::bind((Ipv6Addr::UNSPECIFIED, HEALTH));
         let mut stage = tinysvc(&[], &["print", "up", "await", "USR1", "exit", "3"]).start();
-        stage.wait_for("cannot answer probes at [::]:8469: Address already in use", PATIENCE);
+        stage.wait_for("cannot answer probes at [::]:8469: Address ", PATIENCE);
         stage.wait_for("Health=off silences this", PATIENCE);
         stage.wait_for("awaiting USR1", PATIENCE);
         stage.signal("USR1");
@@ -211,9 +211,9 @@ mod tests {
         for options in [&["--health", "8469"][..], &["--health", "on"], &["-p", "Health=[::]:8469"]] {
             let mut stage = tinysvc(options, &["print", "never"]).start();
             assert_eq!(stage.exit(PATIENCE), 71, "{options:?}");
-            let said = ["tinysvc: error: cannot answer probes at [::]:8469: Address already in use"];
+            let said = "tinysvc: error: cannot answer probes at [::]:8469: Address ";
             let lines = stage.stream(Stream::Err);
-            assert!(lines.len() == 1 && lines[0].starts_with(said[0]), "{options:?}: {lines:?}");
+            assert!(lines.len() == 1 && lines[0].starts_with(said), "{options:?}: {lines:?}");
             assert_eq!(stage.count("never"), 0);
         }
         drop(taken);

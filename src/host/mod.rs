@@ -34,15 +34,16 @@ use crate::engine::notify::Message;
 use crate::engine::{Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};
 use crate::plan::Plan;
 use crate::plan::facility::Facility;
-use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec, Type};
+use crate::unit::spec::{Health, KillMode, NotifyAccess, Signal, Span, Spec, Type};
 use ::log::{error, warn};
+use nix::fcntl::{OFlag, open};
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
+use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
 use notify::{NotifySocket, Upward};
 use reap::{Ended, Reaper};
 use signals::Signals;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use sys::descriptor::standard_ones_closed;
@@ -71,10 +72,15 @@ struct Host {
     is_pid1: bool,
     notify: Option<NotifySocket>,
     upward: Option<Upward>,
+    /// What was sent there last did not arrive.
+    unheard: bool,
     /// When whoever started us wants the next WATCHDOG=1, and how often.
     upward_watchdog: Option<(Mono, Span)>,
     probes: Option<Probes>,
     started: Mono,
+    /// A child of ours that was the service's when it was last asked who is left of that: for as long as it is there, the
+    /// service is not empty.
+    witness: Option<i32>,
     /// Facts that our own actions yielded, for the next batch.
     yielded: Vec<Event>,
     /// Something was left unread or unreaped by the last turn.
@@ -191,9 +197,11 @@ impl Host {
             is_pid1,
             notify,
             upward,
+            unheard: false,
             upward_watchdog,
             probes,
             started,
+            witness: None,
             yielded: Vec::new(),
             // Whoever executed us may have left us children that have ended already.
             more: true,
@@ -370,9 +378,16 @@ impl Host {
         }
     }
 
-    fn announce(&self, assignments: &str) {
-        if let Some(Err(e)) = self.upward.as_ref().map(|upward| upward.tell(assignments)) {
-            warn!("NOTIFY_SOCKET: cannot send {assignments}: {e}");
+    fn announce(&mut self, assignments: &str) {
+        match self.upward.as_ref().map(|upward| upward.tell(assignments)) {
+            Some(Err(e)) => {
+                // A watchdog and a status would say it again and again.
+                if !std::mem::replace(&mut self.unheard, true) {
+                    warn!("NOTIFY_SOCKET: cannot send {assignments}: {e}");
+                }
+            }
+            Some(Ok(())) => self.unheard = false,
+            None => {}
         }
     }
 
@@ -393,6 +408,8 @@ fn health_unit() -> Spec {
     spec.service.kind = Type::Exec;
     spec.service.start_limit_burst = 20;
     spec.service.timeout_stop = Span::from_secs(2);
+    // It can start no process, so there is never a rest to be waited for.
+    spec.kill.mode = KillMode::Process;
     spec
 }
 
@@ -413,8 +430,10 @@ impl Probes {
             Health::On(address) => (*address, true),
         };
         // Without /proc the name that we were called by is as good, if it is a path.
-        let image = File::open("/proc/self/exe")
-            .or_else(|e| if called.as_bytes().contains(&b'/') { File::open(called) } else { Err(e) });
+        // To execute it asks for no right to read it: O_PATH.
+        let hold = |path: &OsStr| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+        let image = hold(OsStr::new("/proc/self/exe"))
+            .or_else(|e| if called.as_bytes().contains(&b'/') { hold(called) } else { Err(e) });
         let opened = match (health::listen(address), image) {
             (Ok(listener), Ok(image)) => {
                 return Ok(Some(Probes {
@@ -422,11 +441,13 @@ impl Probes {
                     watched: false,
                     complained: false,
                     channel: None,
-                    image: image.into(),
+                    image,
                 }));
             }
             (Err(e), _) => format!("cannot answer probes at {address}: {e}"),
-            (_, Err(e)) => format!("cannot answer probes: cannot open our own binary: /proc/self/exe: {e}"),
+            (_, Err(e)) => {
+                format!("cannot answer probes: cannot open our own binary: /proc/self/exe: {}", e.desc())
+            }
         };
         if asked {
             return Err((opened, exit_code::OSERR));

@@ -1,7 +1,7 @@
 //! Actions into system calls.
 #![forbid(unsafe_code)]
 
-use super::sys::process::kill;
+use super::sys::process::{is_child, kill};
 use super::wait::Source;
 use super::{HEALTH, HEALTH_ROLE, Host, health, log, tree};
 use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, UnitId, Whom};
@@ -165,8 +165,6 @@ impl Host {
                 Some(pid) => kill(-pid, signal.number()),
                 None => Ok(()),
             },
-            // A role can start no process, so its own is all there is of it.
-            Whom::Rest { .. } if unit == HEALTH => return,
             Whom::Rest { main, control } => {
                 if self.reaper.nobody() {
                     return;
@@ -228,10 +226,14 @@ impl Host {
         let roles: Vec<i32> = self.reaper.pids_of(HEALTH).collect();
         match unit {
             None => false,
-            Some(HEALTH) => roles.is_empty(),
             Some(_) if roles.is_empty() => false,
+            // A walk for each of ten thousand that end would be a hundred million looks.
+            Some(_) if self.witness.is_some_and(|pid| !roles.contains(&pid) && is_child(pid)) => false,
             Some(_) => match tree::descendants(std::process::id() as i32, &roles) {
-                Ok(left) => left.is_empty(),
+                Ok(left) => {
+                    self.witness = left.iter().rev().copied().find(|pid| is_child(*pid));
+                    left.is_empty()
+                }
                 Err(e) => {
                     warn!("cannot tell who is left, ending our own roles first: {e}");
                     for pid in roles {

@@ -1,0 +1,1 @@
+//! Several units of a manager, and who asks what of them.

@@ -82,7 +82,9 @@ fn a_oneshot_runs_line_by_line() {
         ),
         (
             "a forgiven failure is none",
-            with(oneshot(2), |s| s.service.commands.insert(ExecKind::Start, vec![command(true); 2]).map_or((), drop)),
+            with(oneshot(2), |s| {
+                s.service.commands.insert(ExecKind::Start, vec![command(true); 2]).map_or((), drop)
+            }),
             vec![
                 (0, START, "start#1 | start"),
                 (1, exited(1, 2), "start.1#2 | start"),
@@ -524,23 +526,18 @@ fn another_process_takes_over() {
         (
             "there is no new one, and the old one stays",
             spec(),
-            up(vec![(1, missing(2, false), "| running"), (2, exited(1, 0), "TERM>rest CONT>rest | stop-sigterm @92")]),
+            up(vec![
+                (1, missing(2, false), "| running"),
+                (2, exited(1, 0), "TERM>rest CONT>rest | stop-sigterm @92"),
+            ]),
         ),
         (
             "one that is nobody's child gets no time",
             with(spec(), |s| lines(s, ExecKind::StopPost, 1)),
             up(vec![
                 (1, Event::MainFound { run: Run(2), alien: true }, "| running"),
-                (
-                    3,
-                    STOP,
-                    "TERM>2 CONT>2 TERM>rest CONT>rest KILL>2 KILL>rest stop-post#3 | stop-post @93",
-                ),
-                (
-                    4,
-                    exited(3, 0),
-                    "TERM>2 CONT>2 TERM>rest CONT>rest KILL>2 KILL>rest 2:ok | dead",
-                ),
+                (3, STOP, "TERM>2 CONT>2 TERM>rest CONT>rest KILL>2 KILL>rest stop-post#3 | stop-post @93"),
+                (4, exited(3, 0), "TERM>2 CONT>2 TERM>rest CONT>rest KILL>2 KILL>rest 2:ok | dead"),
             ]),
         ),
         (
@@ -662,10 +659,7 @@ fn what_comes_when_it_takes_too_long() {
         (
             "kill: SIGKILL at once",
             slow(Kill, Terminate),
-            vec![
-                (0, START, "start#1 | start @90"),
-                (90, TICK, "KILL>1 | stop-sigkill timeout @180"),
-            ],
+            vec![(0, START, "start#1 | start @90"), (90, TICK, "KILL>1 | stop-sigkill timeout @180")],
         ),
         (
             "a stop that aborts",

@@ -7,6 +7,9 @@
 //! `TERM>1` is a signal to the process of run 1, `TERM>group1` to its group, `TERM>rest` to every other process
 //! of the unit, `TERM>all` to everybody.
 
+mod jobs;
+mod types;
+
 use super::notify::Message;
 use super::*;
 use crate::unit::spec::{

@@ -15,10 +15,10 @@ use crate::watch::Log;
 
 /// Seconds that a time may be off where nobody says otherwise.
 pub const TOLERANCE: f64 = 0.45;
-/// Seconds that a verb may block.
-const VERB_MAX: u32 = 100;
+/// Seconds that a verb may block. The longest that was recorded is two.
+const VERB_MAX: u32 = 40;
 /// Seconds that any other command may take.
-const COMMAND_MAX: u32 = 60;
+const COMMAND_MAX: u32 = 40;
 
 const UNIT_ENDINGS: [&str; 7] = [".service", ".target", ".socket", ".slice", ".timer", ".path", ".mount"];
 const PROPERTIES: [&str; 13] = [

@@ -137,11 +137,11 @@ possible)
     exit 1
     ;;
 up)
-    share=$3 binary=$4 caps=$5 owner=$PPID
+    name=$2 share=$3 binary=$4 caps=$5 owner=$PPID
     shift 6
     mkdir -p "$box/mount"
     # shellcheck disable=SC2086
-    unshare $outer sh "$0" inner "$2" "$share" "$binary" "$caps" "$@" </dev/null >"$box/log" 2>&1 &
+    unshare $outer sh "$0" inner "$name" "$share" "$binary" "$caps" "$@" </dev/null >"$box/log" 2>&1 &
     id=$!
     # The pid of PID 1 as it is seen from outside, once it is itself.
     i=0
@@ -149,13 +149,20 @@ up)
         i=$((i + 1))
         if [ $i -gt 1000 ] || ! kill -0 $id 2>/dev/null; then
             cat "$box/log" >&2
-            kill $id 2>/dev/null
+            kill -9 $id 2>/dev/null
             exit 1
         fi
         sleep 0.01
     done
     rm "$share/entered"
-    read -r pid _ <"/proc/$id/task/$id/children"
+    pid=
+    # The list does not end in a newline, so `read` says that it failed.
+    { read -r pid _ <"/proc/$id/task/$id/children"; } 2>/dev/null
+    if [ -z "$pid" ]; then
+        echo "PID 1 ended at once" >&2
+        kill -9 $id 2>/dev/null
+        exit 1
+    fi
     echo "$pid" >"$box/pid"
     # What must not outlive its owner: one sleeper, which looks once a second.
     (

@@ -10,12 +10,10 @@ use super::help::{self, refuse};
 use crate::unit::complaint::{Complaint, Severity};
 use crate::unit::directive::Verdict;
 use crate::unit::library::{Library, LoadState, Unit};
-use crate::unit::spec::{Command, ExecKind};
 use crate::unit::{name, table};
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where a program without a slash is looked for: systemd's DEFAULT_PATH, and the two folders that some images have
 /// apart from `/usr`.
@@ -115,33 +113,27 @@ fn is_verdict(complaint: &Complaint) -> bool {
 }
 
 fn programs(library: &Library, unit: &Unit, report: &mut Report) {
-    let search = &unit.spec.exec.exec_search_path;
-    let mut folders: Vec<PathBuf> = search.iter().map(PathBuf::from).collect();
-    if folders.is_empty() {
-        folders.extend(SEARCH_PATH.iter().map(PathBuf::from));
-    }
     for (kind, commands) in &unit.spec.service.commands {
         for command in commands.iter().filter(|command| !command.ignore_failure) {
-            if let Some(why) = missing(library, command, &folders) {
-                report.say(&line(unit, *kind, command, why), true);
+            let program = command.program.to_string_lossy();
+            if let Some(why) = missing(library, unit, &program) {
+                let shown = program.replace(char::is_control, "?");
+                report.say(&format!("{}: {}=: {shown}: {why}", unit.id, kind.directive()), true);
             }
         }
     }
 }
 
-fn line(unit: &Unit, kind: ExecKind, command: &Command, why: &str) -> String {
-    let program = command.program.to_string_lossy().replace(char::is_control, "?");
-    format!("{}: {}=: {program}: {why}", unit.id, kind.directive())
-}
-
 /// Why it cannot be executed, if so.
-fn missing(library: &Library, command: &Command, folders: &[PathBuf]) -> Option<&'static str> {
-    if command.program.as_bytes().contains(&b'/') {
-        return executable(library, &command.program.to_string_lossy());
+fn missing(library: &Library, unit: &Unit, program: &str) -> Option<&'static str> {
+    if program.contains('/') {
+        return executable(library, program);
     }
-    let found =
-        |folder: &PathBuf| executable(library, &folder.join(&command.program).to_string_lossy()).is_none();
-    if folders.iter().any(found) { None } else { Some("there is no such program in the search path") }
+    let there = |folder: &str| executable(library, &format!("{folder}/{program}")).is_none();
+    let search = &unit.spec.exec.exec_search_path;
+    let found = search.iter().any(|folder| there(&folder.to_string_lossy()))
+        || (search.is_empty() && SEARCH_PATH.iter().any(|folder| there(folder)));
+    if found { None } else { Some("there is no such program in the search path") }
 }
 
 fn executable(library: &Library, path: &str) -> Option<&'static str> {
@@ -153,22 +145,26 @@ fn executable(library: &Library, path: &str) -> Option<&'static str> {
     }
 }
 
-/// Users and groups by name. A number needs no entry to be a user, and a dynamic user makes its own.
 fn users(library: &Library, unit: &Unit, report: &mut Report) {
     let exec = &unit.spec.exec;
-    let user = exec.user.iter().map(|name| ("User", "passwd", name));
-    let group = exec.group.iter().map(|name| ("Group", "group", name));
-    let more = exec.supplementary_groups.iter().map(|name| ("SupplementaryGroups", "group", name));
-    for (key, database, name) in user.chain(group).chain(more) {
-        if name == "root" || name.bytes().all(|b| b.is_ascii_digit()) {
-            continue;
-        }
-        let text = library.read(&format!("/etc/{database}")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        if !text.lines().any(|line| line.split(':').next() == Some(name)) {
-            let what = if key == "User" { "user" } else { "group" };
-            report.say(&format!("{}: {key}={name}: there is no such {what}", unit.id), true);
-        }
+    exec.user.iter().for_each(|name| entry(library, unit, "User", name, report));
+    exec.group.iter().for_each(|name| entry(library, unit, "Group", name, report));
+    exec.supplementary_groups
+        .iter()
+        .for_each(|name| entry(library, unit, "SupplementaryGroups", name, report));
+}
+
+/// A user or group by name. A number needs no entry.
+fn entry(library: &Library, unit: &Unit, key: &str, name: &str, report: &mut Report) {
+    if name == "root" || name.bytes().all(|b| b.is_ascii_digit()) {
+        return;
+    }
+    let (what, database) = if key == "User" { ("user", "/etc/passwd") } else { ("group", "/etc/group") };
+    let text = library.read(database).unwrap_or_default();
+    let is_it =
+        |line: &[u8]| line.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':'));
+    if !text.split(|b| *b == b'\n').any(is_it) {
+        report.say(&format!("{}: {key}={name}: there is no such {what}", unit.id), true);
     }
 }
 

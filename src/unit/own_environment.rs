@@ -48,14 +48,13 @@ pub(super) fn set_pass_environment(
     if text.is_empty() {
         spec.exec.pass_environment.clear();
     }
-    words_of(text, reading, |word, reading| match String::from_utf8(word) {
-        Ok(name) if is_variable(&name) => {
-            if !spec.exec.pass_environment.contains(&name) {
-                spec.exec.pass_environment.push(name);
-            }
+    words_of(text, reading, &mut |word, problems| {
+        let name = String::from_utf8_lossy(&word).into_owned();
+        if !is_variable(&name) {
+            problems.push(no_name(&name));
+        } else if !spec.exec.pass_environment.contains(&name) {
+            spec.exec.pass_environment.push(name);
         }
-        Ok(name) => reading.problems.push(no_name(&name)),
-        Err(e) => reading.problems.push(no_name(&String::from_utf8_lossy(e.as_bytes()))),
     });
     Ok(())
 }
@@ -69,15 +68,12 @@ pub(super) fn set_unset_environment(
     if text.is_empty() {
         spec.exec.unset_environment.clear();
     }
-    words_of(text, reading, |word, reading| {
-        let shown = String::from_utf8_lossy(&word).into_owned();
+    words_of(text, reading, &mut |word, problems| {
+        let shown = String::from_utf8_lossy(&word);
         if is_variable(shown.split('=').next().unwrap_or_default()) {
-            let word = OsString::from_vec(word);
-            if !spec.exec.unset_environment.contains(&word) {
-                spec.exec.unset_environment.push(word);
-            }
+            spec.exec.unset_environment.push(OsString::from_vec(word));
         } else {
-            reading.problems.push(no_name(&shown));
+            problems.push(no_name(&shown));
         }
     });
     Ok(())
@@ -94,13 +90,7 @@ pub(super) fn set_search_path(spec: &mut Spec, text: &str, reading: &mut Reading
         spec.exec.exec_search_path.clear();
         return Ok(());
     }
-    let mut rest = text.as_bytes();
-    let mut list = Vec::new();
-    // Quotes may stand around all of it, as around any value.
-    while let Some(word) = next(&mut rest, Rules::STRICT).map_err(|bad| Problem::value(bad.text()))? {
-        list.push(word);
-    }
-    let list = specifier::expand(&list.join(&b' '), reading.unit, &mut reading.problems).map_err(lighter)?;
+    let list = specifier::expand(text.as_bytes(), reading.unit, &mut reading.problems).map_err(lighter)?;
     for folder in list.split(|b| *b == b':') {
         let shown = String::from_utf8_lossy(folder);
         if folder.first() != Some(&b'/') || folder.split(|b| *b == b'/').any(|part| part == b"..") {
@@ -118,7 +108,7 @@ pub(super) fn set_search_path(spec: &mut Spec, text: &str, reading: &mut Reading
 
 pub(super) fn show_search_path(spec: &Spec) -> Vec<String> {
     let path = spec.exec.exec_search_path.join(OsStr::new(":"));
-    if path.is_empty() { Vec::new() } else { vec![words::quote(path.as_bytes()).replace('%', "%%")] }
+    joined(Some(path.to_string_lossy().replace('%', "%%")).filter(|path| !path.is_empty()))
 }
 
 fn no_name(word: &str) -> Problem {
@@ -130,7 +120,7 @@ fn lighter(problem: Problem) -> Problem {
     Problem { weight: Weight::Value, ..problem }
 }
 
-fn words_of(text: &str, reading: &mut Reading<'_>, mut each: impl FnMut(Vec<u8>, &mut Reading<'_>)) {
+fn words_of(text: &str, reading: &mut Reading<'_>, each: &mut dyn FnMut(Vec<u8>, &mut Vec<Problem>)) {
     let mut rest = text.as_bytes();
     loop {
         let word = match next(&mut rest, Rules::STRICT) {
@@ -139,7 +129,7 @@ fn words_of(text: &str, reading: &mut Reading<'_>, mut each: impl FnMut(Vec<u8>,
             Err(bad) => return reading.problems.push(Problem::value(bad.text())),
         };
         match specifier::expand(&word, reading.unit, &mut reading.problems) {
-            Ok(word) => each(word, reading),
+            Ok(word) => each(word, &mut reading.problems),
             Err(problem) => reading.problems.push(lighter(problem)),
         }
     }

@@ -44,18 +44,16 @@ pub fn set(
         "RequiresMountsFor" | "WantsMountsFor" => |text| text.starts_with('/'),
         _ => |text| name::kind(text).is_some(),
     };
-    each_word(value, reading, |word, reading| {
+    let what = match directive {
+        "Documentation" => "URI of a documentation",
+        "RequiresMountsFor" | "WantsMountsFor" => "absolute path",
+        _ => NO_UNIT,
+    };
+    each_word(value, reading, &mut |word, problems| {
         if fits(&word) {
             list.push(word);
         } else {
-            let word = shortened(&word);
-            reading.problems.push(Problem::value(match directive {
-                "Documentation" => format!("\"{word}\" is no URI of a documentation and is ignored"),
-                "RequiresMountsFor" | "WantsMountsFor" => {
-                    format!("\"{word}\" is no absolute path and is ignored")
-                }
-                _ => format!("\"{word}\" is no name of a unit and is ignored"),
-            }));
+            problems.push(is_no(&word, what));
         }
     });
     Some(Ok(()))
@@ -98,8 +96,14 @@ fn lighter(problem: Problem) -> Problem {
     Problem { weight: Weight::Value, ..problem }
 }
 
+const NO_UNIT: &str = "name of a unit";
+
+fn is_no(word: &str, what: &str) -> Problem {
+    Problem::value(format!("\"{}\" is no {what} and is ignored", shortened(word)))
+}
+
 /// Calls `each` with every word of the value that can be read.
-pub fn each_word(value: &str, reading: &mut Reading<'_>, mut each: impl FnMut(String, &mut Reading<'_>)) {
+fn each_word(value: &str, reading: &mut Reading<'_>, each: &mut dyn FnMut(String, &mut Vec<Problem>)) {
     let mut rest = value.as_bytes();
     loop {
         // A backslash is part of a unit's name, so no escape is one here.
@@ -110,15 +114,15 @@ pub fn each_word(value: &str, reading: &mut Reading<'_>, mut each: impl FnMut(St
         };
         let word = String::from_utf8_lossy(&word);
         match specifier::expand_text(&word, reading.unit, &mut reading.problems) {
-            Ok(word) => each(word, reading),
+            Ok(word) => each(word, &mut reading.problems),
             Err(problem) => reading.problems.push(lighter(problem)),
         }
     }
 }
 
 fn relate(spec: &mut UnitSpec, relation: Relation, value: &str, reading: &mut Reading<'_>) {
-    each_word(value, reading, |word, reading| {
-        let own = reading.unit.name;
+    let own = reading.unit.name;
+    each_word(value, reading, &mut |word, problems| {
         // The template of another unit means its instance of the same name as ours.
         let other = if name::is_template(&word) {
             let instance = name::instance(own).filter(|instance| !instance.is_empty());
@@ -127,8 +131,7 @@ fn relate(spec: &mut UnitSpec, relation: Relation, value: &str, reading: &mut Re
             word
         };
         if name::kind(&other).is_none() {
-            let problem = format!("\"{}\" is no name of a unit and is ignored", shortened(&other));
-            reading.problems.push(Problem::value(problem));
+            problems.push(is_no(&other, NO_UNIT));
         } else if other != own {
             spec.relate(relation, other);
         }

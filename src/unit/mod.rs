@@ -15,6 +15,7 @@ pub mod directive;
 pub mod layers;
 pub mod nearest;
 mod own;
+mod own_execution;
 pub mod page;
 pub mod spec;
 pub mod specifier;

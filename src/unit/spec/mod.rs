@@ -6,12 +6,18 @@
 #![forbid(unsafe_code)]
 
 mod exit;
+mod folder;
+mod schedule;
 mod signal;
 mod span;
+mod stream;
 
 pub use exit::{Exit, ExitSet, Status, status};
+pub use folder::{Credential, CredentialSource, Folder, Folders, Place, Preserve};
+pub use schedule::Schedule;
 pub use signal::Signal;
 pub use span::Span;
+pub use stream::{Claim, Input, Opening, Output};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -362,6 +368,30 @@ pub struct ExecSpec {
     pub system_call_architectures: Option<Architectures>,
     /// `Environment=`, later assignments last.
     pub environment: Vec<(OsString, OsString)>,
+    /// `EnvironmentFile=`: the path, and whether a missing one is no failure.
+    pub environment_files: Vec<(OsString, bool)>,
+    pub pass_environment: Vec<String>,
+    /// Names, or assignments that are taken away only if the value is the same.
+    pub unset_environment: Vec<OsString>,
+    pub exec_search_path: Vec<OsString>,
+    pub set_login_environment: Option<bool>,
+    pub dynamic_user: bool,
+    pub standard_input: Option<Input>,
+    pub standard_output: Option<Output>,
+    pub standard_error: Option<Output>,
+    /// `StandardInputText=` and `StandardInputData=`, one after the other.
+    pub standard_input_data: Vec<u8>,
+    /// `TTYPath=`; unset is `/dev/console`.
+    pub tty_path: Option<OsString>,
+    /// `*Directory=` and `*DirectoryMode=`, in the order of [`Place::ALL`].
+    pub directories: [Folders; 5],
+    pub runtime_directory_preserve: Preserve,
+    /// `LoadCredential=` and `SetCredential=`.
+    pub credentials: Vec<Credential>,
+    pub ignore_sigpipe: Option<bool>,
+    /// A mask: core(5).
+    pub coredump_filter: Option<u32>,
+    pub schedule: Schedule,
 }
 
 /// `WorkingDirectory=`.

@@ -11,7 +11,7 @@ use super::specifier;
 use super::value::{names, quantity};
 use super::words::{Rules, next, quote};
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 
 type Set = Result<(), Problem>;
 

@@ -590,6 +590,7 @@ mod tests {
                 "IOSchedulingClass" => "idle",
                 "Personality" if cfg!(target_arch = "aarch64") => "arm64",
                 "Personality" => "x86-64",
+                "TimerSlackNSec" => "7000",
                 "CoredumpFilter" => "0x33",
                 "DynamicUser" | "IgnoreSIGPIPE" | "CPUSchedulingResetOnFork" => "yes",
                 name if name.ends_with("DirectoryMode") => "0750",

@@ -97,6 +97,9 @@ impl Probe for Container {
     fn group(&self) -> Vec<u8> {
         self.asked(b"root:x:0:\nmail:x:8:games\n".to_vec())
     }
+    fn credentials(&self) -> String {
+        self.asked("/run/credentials".to_owned())
+    }
 }
 
 fn command(words: &[&str]) -> Command {
@@ -125,7 +128,9 @@ fn plan_in(
     let mut spec = Spec::new("t.service");
     edit(&mut spec);
     let facility = Facility::new(Box::new(container.clone()));
-    compile(&spec, command, &variables(&["PATH=/p", "HOME=/h"]), &facility, SignalState::default(), false)
+    let container = variables(&["PATH=/p", "HOME=/h"]);
+    let surroundings = Surroundings { container: &container, ..Surroundings::default() };
+    compile(&spec, command, &surroundings, &facility)
 }
 
 fn texts(words: &[CString]) -> Vec<&str> {
@@ -171,7 +176,7 @@ fn a_program_is_looked_for_where_it_should_be() {
         ("nothing is nowhere", line(""), &["PATH=/a"], &[]),
     ];
     for (why, command, env, expected) in table {
-        let programs = programs(&command, &variables(env)).unwrap();
+        let programs = programs(&ExecSpec::default(), &command, &variables(env)).unwrap();
         assert_eq!(texts(&programs), expected, "{why}");
     }
 }
@@ -182,7 +187,7 @@ fn words_and_variables_arrive_as_c_strings() {
     let compiled = plan_in(&container, &command(&["/bin/x", "${HOME}/y", "$NOTHING"]), |_| {}).unwrap();
     assert_eq!(texts(&compiled.plan.argv), ["/bin/x", "/h/y"]);
     assert_eq!(compiled.plan.session, Session::New);
-    assert_eq!(texts(&assignments(&variables(&["A=1", "B=2", "A=3"])).unwrap()), ["B=2", "A=3"]);
+    assert_eq!(texts(&assignments(&variables(&["B=2", "PID=\0"])).unwrap()), ["B=2", "PID="]);
     let error = plan_in(&container, &command(&["/bin/x", "a\0b"]), |_| {}).unwrap_err();
     assert_eq!(
         (error.status, error.to_string().as_str()),
@@ -269,8 +274,8 @@ fn the_login_variables_yield_to_environment() {
     });
     assert_eq!(
         texts(&asked),
-        ["PATH=/p", "HOME=/h", "LOGNAME=games"],
-        "the caller's environment has USER already"
+        ["PATH=/p", "LOGNAME=games", "HOME=/h", "USER=u"],
+        "what Environment= says comes last"
     );
     let (unknown, _) = env(|spec| spec.exec.user = Some("777".into()));
     assert_eq!(texts(&unknown), ["PATH=/p", "HOME=/"]);

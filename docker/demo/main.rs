@@ -16,7 +16,10 @@
 //! exit N | crash | kill SIG       ends: a status | SIGABRT | any signal to itself
 //! count FILE exit A,B,C           run n (counted in FILE) exits with the n-th status, later ones with the
 //!                                 last; a status may be "crash"
+//! once FILE ACTION... end         the actions, unless FILE was there before
+//! setsid                          leaves for a session of its own
 //! ignore SIG | trap SIG           lives on | lives on and prints "got SIG n", n counted from 1
+//! await SIG                       goes on when the signal comes
 //! answer SIG                      one byte now, and one each time the signal comes: the quickest answer
 //! notify TEXT                     one datagram to $NOTIFY_SOCKET; "\n" in TEXT is a line end
 //! orphans N                       N processes lose their parent, then all end at once
@@ -81,13 +84,13 @@ impl Words {
         text.parse().map_err(|_| io::Error::other(format!("'{text}' is no number")))
     }
 
-    /// The words up to the `end` that belongs to this `spawn` or `orphan`.
+    /// The words up to the `end` that belongs to this `spawn`, `orphan` or `once`.
     fn block(&mut self) -> Vec<String> {
         let mut depth = 1;
         let mut block = Vec::new();
         for word in self.0.by_ref() {
             match word.as_str() {
-                "spawn" | "orphan" => depth += 1,
+                "spawn" | "orphan" | "once" => depth += 1,
                 "end" => depth -= 1,
                 _ => {}
             }
@@ -147,12 +150,32 @@ fn act(action: &str, words: &mut Words) -> io::Result<Option<u8>> {
             nix::sys::signal::raise(named)?;
         }
         "count" => return count(words).map(Some),
+        "once" => {
+            let (file, block) = (words.text()?, words.block());
+            if fs::File::create_new(&file).is_ok() {
+                let mut block = Words(block.into_iter());
+                while let Some(action) = block.0.next() {
+                    if let Some(status) = act(&action, &mut block)? {
+                        return Ok(Some(status));
+                    }
+                }
+            }
+        }
+        "setsid" => {
+            nix::unistd::setsid()?;
+        }
         "ignore" => {
             let signal = signal_number(&words.text()?)?;
             // A flag that nobody reads: the signal arrives and nothing comes of it.
             signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
         }
         "trap" => trap(words.text()?)?,
+        "await" => {
+            let name = words.text()?;
+            let set = blocked(&name)?;
+            println!("awaiting {name}");
+            set.wait()?;
+        }
         "answer" => answer(&words.text()?)?,
         "notify" => notify(&words.text()?.replace("\\n", "\n"))?,
         "orphans" => orphans(words.number()?)?,
@@ -328,11 +351,17 @@ fn trap(name: String) -> io::Result<()> {
     Ok(())
 }
 
-fn answer(name: &str) -> io::Result<()> {
+/// A signal alone, blocked from now on and so kept until it is waited for.
+fn blocked(name: &str) -> io::Result<nix::sys::signal::SigSet> {
     let signal = nix::sys::signal::Signal::try_from(signal_number(name)?)?;
     let mut set = nix::sys::signal::SigSet::empty();
     set.add(signal);
     set.thread_block()?;
+    Ok(set)
+}
+
+fn answer(name: &str) -> io::Result<()> {
+    let set = blocked(name)?;
     let mut out = io::stdout();
     loop {
         out.write_all(b"!")?;

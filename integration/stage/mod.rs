@@ -246,6 +246,16 @@ impl Start {
         self
     }
 
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Start {
+        self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self
+    }
+
+    /// Supervises the demo application with these actions, without probes.
+    pub fn app<A: AsRef<OsStr>>(self, actions: impl IntoIterator<Item = A>) -> Start {
+        self.env("TINYSVC_HEALTH", "off").arg("--").arg(demo()).args(actions)
+    }
+
     /// The environment is empty but for `PATH` and what is set here.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Start {
         self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
@@ -294,7 +304,8 @@ impl Start {
         self
     }
 
-    /// Standard input, output and error are a terminal, the controlling one; [`Stage::send`] types.
+    /// Standard input, output and error are a terminal, the controlling one; [`Stage::send`] types. The init leads
+    /// the session, as in a container with a terminal.
     pub fn terminal(mut self) -> Start {
         self.terminal = true;
         self
@@ -314,9 +325,6 @@ impl Start {
 
         let container = matches!(self.at, Where::Docker { .. }).then(|| unique("run"));
         let mut words: Vec<OsString> = Vec::new();
-        if self.terminal {
-            words.extend(["setsid", "--ctty", "--wait"].map(OsString::from));
-        }
         match &self.at {
             Where::Docker { image, options } => {
                 let name = container.clone().unwrap_or_default();
@@ -339,6 +347,9 @@ impl Start {
             Where::Namespace { net } => {
                 words.push("unshare".into());
                 words.extend(namespace_options().into_iter().map(OsString::from));
+                if self.terminal {
+                    words.extend(["setsid", "--ctty"].map(OsString::from));
+                }
                 if *net {
                     // The shell executes the init in its own place; what it adds to the environment goes again.
                     const UP: &str =
@@ -350,6 +361,9 @@ impl Start {
                 words.push(program.clone().into());
             }
             Where::Plain => {
+                if self.terminal {
+                    words.extend(["setsid", "--ctty"].map(OsString::from));
+                }
                 words.extend(self.as_user());
                 words.extend(self.before.iter().cloned());
                 words.push(program.clone().into());
@@ -367,8 +381,9 @@ impl Start {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        // Out of the test's process group: a test of Ctrl-C must not reach the harness. `setsid` makes its own.
-        if !self.terminal {
+        // Out of the test's process group: a test of Ctrl-C must not reach the harness. A leader of a group could not become
+        // that of a session in the same process, which then is an ordinary child's.
+        if !(self.terminal && matches!(self.at, Where::Plain)) {
             command.process_group(0);
         }
         let mut terminal = None;
@@ -503,7 +518,8 @@ impl Stage {
                 }
                 let all = processes();
                 let init = all.iter().find(|p| p.parent == own)?;
-                let between = ["unshare", "sh", "env", "setpriv", "ip", "prlimit"];
+                let between =
+                    ["unshare", "setsid", "sh", "bash", "env", "setpriv", "ip", "prlimit", "chroot"];
                 (init.name == self.comm || !between.contains(&init.name.as_str())).then_some(init.pid)
             })
             .unwrap_or_else(|| panic!("no PID 1 came up\n{}", self.output())),

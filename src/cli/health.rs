@@ -9,6 +9,8 @@
 //! write, a bounded read, and more only when something is wrong.
 #![forbid(unsafe_code)]
 
+use crate::unit::health;
+use crate::unit::spec::Health;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, connect, recv, send, setsockopt, socket,
@@ -111,10 +113,13 @@ impl Options {
             options.path = "/readyz";
         }
         if options.addresses == [None; 2] {
-            options.addresses = match env.as_deref() {
-                None | Some("" | "on" | "yes" | "true" | "1") => loopback(PORT),
-                Some("off" | "no" | "false" | "0") => return Err("TINYSVC_HEALTH=off: nobody answers".into()),
-                Some(text) => [Some(address(text).map_err(|e| format!("TINYSVC_HEALTH: {e}"))?), None],
+            // What PID 1 takes it for, it is.
+            options.addresses = match env.as_deref().filter(|text| !text.is_empty()).map(health) {
+                None => loopback(PORT),
+                Some(Some(Health::Off)) => return Err("TINYSVC_HEALTH=off: nobody answers".into()),
+                Some(Some(Health::On(at))) if at == Health::DEFAULT => loopback(PORT),
+                Some(Some(Health::On(at))) => [Some(reachable(at)), None],
+                Some(_) => return Err("TINYSVC_HEALTH: not an address to listen on".into()),
             };
         }
         Ok(Some(options))
@@ -126,14 +131,17 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     if let Some(text) = text.strip_prefix(':') {
         return Ok((Ipv4Addr::LOCALHOST, port(text)?).into());
     }
-    let mut address: SocketAddr = text.parse().map_err(|_| format!("not an address and a port: {text}"))?;
+    text.parse().map(reachable).map_err(|_| format!("not an address and a port: {text}"))
+}
+
+fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         // A listener at [::] takes IPv4 too, and IPv6 may be off.
         IpAddr::V6(ip) if ip.is_unspecified() => address = (Ipv4Addr::LOCALHOST, address.port()).into(),
         _ => {}
     }
-    Ok(address)
+    address
 }
 
 fn loopback(port: u16) -> [Option<SocketAddr>; 2] {
@@ -338,7 +346,7 @@ mod tests {
         let default = || Options { path: "/readyz", name: None, addresses: loopback(8469), timeout: TIMEOUT };
         let at = |text: &str| [Some(text.parse().unwrap()), None];
         let web = || Some("web".to_owned());
-        let table: [(&str, &[&str], Option<&str>, Options); 15] = [
+        let table: [(&str, &[&str], Option<&str>, Options); 16] = [
             ("nothing", &[], None, default()),
             ("live", &["live"], None, Options { path: "/livez", ..default() }),
             ("startup", &["startup"], None, Options { path: "/startupz", ..default() }),
@@ -376,6 +384,7 @@ mod tests {
                 Options { addresses: at("127.0.0.1:80"), ..default() },
             ),
             ("switched on", &[], Some("on"), default()),
+            ("a bare port", &[], Some("9000"), Options { addresses: at("127.0.0.1:9000"), ..default() }),
             ("the flag wins", &["--port=80"], Some("off"), Options { addresses: loopback(80), ..default() }),
             ("a day", &["--timeout=86400s"], None, Options { timeout: TIMEOUT_MAX, ..default() }),
             (
@@ -406,7 +415,7 @@ mod tests {
             (&["--timeout", "86400.001"], None, "not a number of seconds, above 0 to 86400: 86400.001"),
             (&["--timeout", "1.0001"], None, "not a number of seconds, above 0 to 86400: 1.0001"),
             (&[], Some("off"), "TINYSVC_HEALTH=off: nobody answers"),
-            (&[], Some("x"), "TINYSVC_HEALTH: not an address and a port: x"),
+            (&[], Some("x"), "TINYSVC_HEALTH: not an address to listen on"),
         ];
         for (args, env, message) in table {
             assert_eq!(read_args(args, env), Err(message.into()), "{args:?}");

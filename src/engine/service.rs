@@ -30,6 +30,10 @@ pub(super) struct Orders<'a> {
     pub last_run: &'a mut u64,
 }
 
+/// How long SIGKILL is given before whoever is left gets it again: without a cgroup a process that forks faster than it is
+/// found can outrun the first.
+const KILL_AGAIN: Span = Span::from_secs(1);
+
 /// The control command that is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Control {
@@ -58,6 +62,8 @@ pub struct Service {
     active_since: Mono,
     /// When patience with the state ends; set by [`Service::enter`] and, later only, by EXTEND_TIMEOUT_USEC.
     deadline: Option<Mono>,
+    /// When SIGKILL is sent again to whoever has outrun it.
+    kill_again: Option<Mono>,
     main: Option<Run>,
     control: Option<Control>,
     /// Nobody was left of it when the host last looked, and nothing has been spawned since.
@@ -105,6 +111,7 @@ impl Service {
             since: Mono(0),
             active_since: Mono(0),
             deadline: None,
+            kill_again: None,
             main: None,
             control: None,
             empty: false,
@@ -213,7 +220,7 @@ impl Service {
 
     /// When it wants a tick.
     pub fn next_deadline(&self) -> Option<Mono> {
-        earlier(self.deadline, self.watchdog)
+        earlier(earlier(self.deadline, self.watchdog), self.kill_again)
     }
 
     /// Whether it waits until no process of it is left.
@@ -500,6 +507,10 @@ impl Service {
             return self.watchdog_bites(now, &format!("no WATCHDOG=1 within {limit}"), out);
         }
         if self.deadline.is_none_or(|at| now < at) {
+            if self.kill_again.is_some_and(|at| now >= at) {
+                self.send_to_all(self.state, out);
+                self.kill_again = now.after(KILL_AGAIN);
+            }
             return;
         }
         // LingerSec= is ours: to systemd, who clears up behind a service that has ended in order has not failed.

@@ -164,7 +164,7 @@ const KILL: Signal = Signal::KILL;
 
 #[test]
 fn one_command_runs_and_ends() {
-    let table: [(&str, Spec, Vec<Step>); 8] = [
+    let table: [(&str, Spec, Vec<Step>); 10] = [
         (
             "a plain run: its status is ours",
             one(|_| {}),
@@ -184,9 +184,36 @@ fn one_command_runs_and_ends() {
                 (0, spawned(1), "READY=1 | running"),
                 (1, exited(1, 0), "TERM>rest CONT>rest | stop-sigterm @5001"),
                 (5000, TICK, "| stop-sigterm @5001"),
-                (5001, TICK, "KILL>rest | stop-sigkill"),
+                (5001, TICK, "KILL>rest | stop-sigkill @6001"),
                 (5002, EMPTY, "STOPPING=1 TERM>all | dead @10002"),
                 (5003, GONE, "exit=0 | dead"),
+            ],
+        ),
+        (
+            "what outruns SIGKILL gets it again, until it is gone",
+            one(|s| s.ours.linger = ms(10)),
+            vec![
+                (0, BOOT, "start#1 | start"),
+                (0, spawned(1), "READY=1 | running"),
+                (1, exited(1, 0), "TERM>rest CONT>rest | stop-sigterm @11"),
+                (11, TICK, "KILL>rest | stop-sigkill @1011"),
+                (1010, TICK, "| stop-sigkill @1011"),
+                (1011, TICK, "KILL>rest | stop-sigkill @2011"),
+                (2011, TICK, "KILL>rest | stop-sigkill @3011"),
+                (2012, EMPTY, "STOPPING=1 TERM>all | dead @2022"),
+                (2013, GONE, "exit=0 | dead"),
+            ],
+        ),
+        (
+            "a shorter TimeoutStopSec= shortens it, and what is left is asked all the same",
+            one(|s| s.service.timeout_stop = ms(3000)),
+            vec![
+                (0, BOOT, "start#1 | start"),
+                (0, spawned(1), "READY=1 | running"),
+                (1, exited(1, 0), "TERM>rest CONT>rest | stop-sigterm @3001"),
+                (3001, TICK, "KILL>rest | stop-sigkill @4001"),
+                (3002, EMPTY, "STOPPING=1 TERM>all | dead @8002"),
+                (3003, GONE, "exit=0 | dead"),
             ],
         ),
         (
@@ -195,7 +222,7 @@ fn one_command_runs_and_ends() {
             vec![
                 (0, BOOT, "start#1 | start"),
                 (0, spawned(1), "READY=1 | running"),
-                (1, exited(1, 0), "KILL>rest | stop-sigkill"),
+                (1, exited(1, 0), "KILL>rest | stop-sigkill @1001"),
                 (2, EMPTY, "STOPPING=1 TERM>all | dead @2"),
                 (2, TICK, "KILL>all | dead @1002"),
                 (1002, TICK, "KILL>all | dead @2002"),
@@ -208,7 +235,7 @@ fn one_command_runs_and_ends() {
             vec![
                 (0, BOOT, "start#1 | start"),
                 (0, spawned(1), "READY=1 | running"),
-                (1, killed(1, Signal::SEGV), "KILL>rest | stop-sigkill signal"),
+                (1, killed(1, Signal::SEGV), "KILL>rest | stop-sigkill signal @1001"),
                 (2, EMPTY, "STOPPING=1 TERM>all | failed signal @2"),
                 (2, GONE, "exit=139 | failed signal"),
             ],
@@ -218,7 +245,7 @@ fn one_command_runs_and_ends() {
             one(|s| s.ours.linger = Span::ZERO),
             vec![
                 (0, BOOT, "start#1 | start"),
-                (0, setup(1, status::EXEC, 2), "KILL>rest | stop-sigkill exit-code"),
+                (0, setup(1, status::EXEC, 2), "KILL>rest | stop-sigkill exit-code @1000"),
                 (0, EMPTY, "STOPPING=1 TERM>all | failed exit-code @0"),
                 (0, GONE, "exit=127 | failed exit-code"),
             ],
@@ -228,7 +255,7 @@ fn one_command_runs_and_ends() {
             one(|s| s.ours.linger = Span::ZERO),
             vec![
                 (0, BOOT, "start#1 | start"),
-                (0, setup(1, status::EXEC, 13), "KILL>rest | stop-sigkill exit-code"),
+                (0, setup(1, status::EXEC, 13), "KILL>rest | stop-sigkill exit-code @1000"),
                 (0, EMPTY, "STOPPING=1 TERM>all | failed exit-code @0"),
                 (0, GONE, "exit=126 | failed exit-code"),
             ],
@@ -238,7 +265,7 @@ fn one_command_runs_and_ends() {
             one(|s| s.ours.linger = Span::ZERO),
             vec![
                 (0, BOOT, "start#1 | start"),
-                (0, setup(1, status::USER, 1), "KILL>rest | stop-sigkill exit-code"),
+                (0, setup(1, status::USER, 1), "KILL>rest | stop-sigkill exit-code @1000"),
                 (0, EMPTY, "STOPPING=1 TERM>all | failed exit-code @0"),
                 (0, GONE, "exit=217 | failed exit-code"),
             ],
@@ -248,7 +275,7 @@ fn one_command_runs_and_ends() {
             one(|s| s.ours.linger = Span::ZERO),
             vec![
                 (0, BOOT, "start#1 | start"),
-                (0, resources(1), "KILL>rest | stop-sigkill resources"),
+                (0, resources(1), "KILL>rest | stop-sigkill resources @1000"),
                 (0, EMPTY, "STOPPING=1 TERM>all | failed resources @0"),
                 (0, GONE, "exit=71 | failed resources"),
             ],

@@ -72,7 +72,7 @@ struct Host {
     started: Mono,
     /// Facts that our own actions yielded, for the next batch.
     yielded: Vec<Event>,
-    /// Something was left unread by the last turn.
+    /// Something was left unread or unreaped by the last turn.
     more: bool,
     /// Ends that were learned of while doing something else.
     ended: Vec<Ended>,
@@ -126,7 +126,7 @@ fn cannot<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> (String, u8
 
 impl Host {
     fn new(spec: Spec, environment: Vec<(OsString, OsString)>, called: &OsStr) -> Result<Host, (String, u8)> {
-        let signals = Signals::take_over().map_err(cannot("read signals (signalfd)"))?;
+        let signals = Signals::take_over().map_err(cannot("block signals"))?;
         let mut waiting = Waiting::default();
 
         let is_pid1 = std::process::id() == 1;
@@ -176,7 +176,8 @@ impl Host {
             probes,
             started,
             yielded: Vec::new(),
-            more: false,
+            // Whoever executed us may have left us children that have ended already.
+            more: true,
             ended: Vec::new(),
         })
     }
@@ -225,8 +226,9 @@ impl Host {
     /// The facts of one wake-up, in their order.
     fn collect(&mut self, ready: Ready, facts: &mut Vec<Event>) {
         facts.append(&mut self.yielded);
-        self.more = false;
-        let children = ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
+        // SIGCHLD has no number: what the last turn left to be reaped is not told again.
+        let more = std::mem::take(&mut self.more);
+        let children = more || ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
         if children || self.engine.waiting_for_empty().is_some() {
             self.more |= self.reap();
         }
@@ -235,6 +237,7 @@ impl Host {
             self.more |= self.read_notify(facts);
         }
         facts.extend(self.ended.drain(..).map(|ended| Event::Exited { run: ended.run, exit: ended.exit }));
+        self.reaper.forget_ended();
         // Nothing is due before the next deadline, so a tick before it is no news.
         if self.engine.next_deadline().is_some_and(|at| now() >= at) {
             facts.push(Event::Tick);
@@ -243,6 +246,12 @@ impl Host {
             self.answer();
         }
         if let Some(signal) = ready.signal.filter(|signal| *signal != Signal::CHLD) {
+            // Not in a release: the one way for a test to see how a broken invariant ends.
+            debug_assert!(
+                variable(&self.environment, "_TINYSVC_PANIC_AT_SIGNAL").and_then(OsStr::to_str)
+                    != Some(&signal.short()),
+                "asked for by _TINYSVC_PANIC_AT_SIGNAL"
+            );
             facts.push(Event::Signal { signal });
         }
         if ready.has(Source::Listener) {

@@ -11,12 +11,11 @@ use crate::plan::{self, Enforcement, Plan, PlanError, Surroundings};
 use crate::unit::spec::{ExecKind, NotifyAccess, Signal, status};
 use ::log::warn;
 use nix::errno::Errno;
-use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// How often the tree is walked to freeze what keeps appearing, before what is known is killed all the same.
-const FREEZES_MAX: u32 = 16;
+/// How often we look for what keeps appearing to freeze it, before what is known is killed all the same.
+const LOOKS_MAX: u32 = 256;
 
 impl Host {
     /// Carries one action out. Returns a status when it is the end.
@@ -196,27 +195,28 @@ impl Host {
     }
 
     fn signal_below(&self, except: &[i32], spared: &[i32], signal: Signal) -> Result<(), Errno> {
-        let us = std::process::id() as i32;
-        let each = |pids: &BTreeSet<i32>, signal: Signal| {
-            for pid in pids.iter().filter(|pid| !spared.contains(pid)) {
+        let each = |pid: i32, signal: Signal| {
+            if !spared.contains(&pid) {
                 // One that has ended meanwhile, or is another user's below a subreaper without privilege.
-                let _not_signalled = kill(*pid, signal.number());
+                let _not_signalled = kill(pid, signal.number());
             }
         };
-        let mut known = tree::descendants(us, except)?;
-        if signal == Signal::KILL {
-            // Whatever is frozen forks no more. When nothing new has appeared, all of it is.
-            for _ in 0..FREEZES_MAX {
-                each(&known, Signal::STOP);
-                let next = tree::descendants(us, except)?;
-                let settled = next.is_subset(&known);
-                known = next;
-                if settled {
-                    break;
-                }
-            }
+        let mut family = tree::Family::below(std::process::id() as i32, except);
+        if signal != Signal::KILL {
+            family.look(|pid| each(pid, signal))?;
+            return Ok(());
         }
-        each(&known, signal);
+        // Whatever is frozen forks no more. When nothing new has appeared, all of it is.
+        let mut looks = 0;
+        while looks < LOOKS_MAX && family.look(|pid| each(pid, Signal::STOP))? {
+            looks += 1;
+        }
+        family.members.iter().for_each(|pid| each(*pid, signal));
+        if looks == LOOKS_MAX && self.is_pid1 {
+            // It cannot be frozen, and outgrows its end. Nobody can fork out of this; what it hits beside the service are
+            // our roles and whoever was let in from outside, and whom we spare gets the same signal from us.
+            return kill(-1, signal.number());
+        }
         Ok(())
     }
 

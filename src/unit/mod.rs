@@ -23,3 +23,5 @@ pub mod syntax;
 pub mod table;
 pub mod value;
 pub mod words;
+
+pub use own::health;

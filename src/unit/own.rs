@@ -175,22 +175,27 @@ pub(super) fn set_architectures(
 }
 
 pub(super) fn set_health(spec: &mut Spec, text: &str, _: &mut Reading<'_>) -> Result<(), Problem> {
-    let any = |port: u16| SocketAddr::new(Health::DEFAULT.ip(), port);
-    let port = text.strip_prefix(':').unwrap_or(text);
-    spec.ours.health = if let Some(on) = quantity::boolean(text) {
-        if on { Health::On(Health::DEFAULT) } else { Health::Off }
-    } else if let (true, Ok(port)) = (port.bytes().all(|b| b.is_ascii_digit()), port.parse()) {
-        Health::On(any(port))
-    } else if let Ok(address) = text.parse() {
-        Health::On(address)
-    } else if text.starts_with("localhost:") {
-        let mut problem = Problem::value("an address must be numeric");
-        problem.suggestion = Some(text.replacen("localhost", "127.0.0.1", 1));
+    let Some(health) = health(text) else {
+        let mut problem = Problem::value("not an address to listen on");
+        if text.starts_with("localhost:") {
+            problem.message = "an address must be numeric".into();
+            problem.suggestion = Some(text.replacen("localhost", "127.0.0.1", 1));
+        }
         return Err(problem);
-    } else {
-        return Err(Problem::value("not an address to listen on"));
     };
+    spec.ours.health = health;
     Ok(())
+}
+
+/// The value of `Health=`: a boolean, a port with or without `:` before it, or an address and a port.
+pub fn health(text: &str) -> Option<Health> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    match (quantity::boolean(text), port.bytes().all(|b| b.is_ascii_digit())) {
+        (Some(true), _) => Some(Health::On(Health::DEFAULT)),
+        (Some(false), _) => Some(Health::Off),
+        (None, true) => Some(Health::On(SocketAddr::new(Health::DEFAULT.ip(), port.parse().ok()?))),
+        (None, false) => text.parse().ok().map(Health::On),
+    }
 }
 
 pub(super) fn show_health(spec: &Spec) -> Vec<String> {

@@ -4,7 +4,7 @@
 //! goes through `enter`.
 #![forbid(unsafe_code)]
 
-use super::{Control, Orders, Said, Service};
+use super::{Control, KILL_AGAIN, Orders, Said, Service};
 use crate::engine::restart::{self, Verdict};
 use crate::engine::{Action, Level, Mono, Note, Outcome, Run, Spawn, State, Whom};
 use crate::unit::spec::{Command, ExecKind, Exit, KillMode, Signal, SignalTarget, Span, Type};
@@ -128,15 +128,29 @@ impl Service {
         let kill = matches!(state, State::StopSigkill | State::FinalSigkill);
         let (mode, linger) = (self.spec.kill.mode, self.spec.ours.linger);
         let alone = self.main.is_none() && self.control.is_none();
-        // With LingerSec=, what outlives the main process is asked before it is killed, in mixed mode too.
-        let asked = self.lingers() && linger != Span::ZERO;
-        let rest = mode == KillMode::ControlGroup || mode == KillMode::Mixed && (kill || asked);
+        let rest = self.reaches_rest(state);
         if mode == KillMode::None || alone && (self.empty || !rest) {
             return self.pass_through(now, state, out);
         }
+        let signal = self.send_to_all(state, out);
+        let patience = match state {
+            // Here alone zero means "at once".
+            State::StopWatchdog => self.spec.service.timeout_abort.unwrap_or(self.stop_timeout()),
+            _ if alone && !kill => self.stop_timeout().min(linger),
+            _ => self.stop_timeout(),
+        };
+        self.enter(now, state, now.after(patience));
+        if rest && signal == Signal::KILL {
+            self.kill_again = now.after(KILL_AGAIN);
+        }
+    }
+
+    /// Sends what belongs to a killing state to everybody whom `KillMode=` names, and says which signal that is.
+    pub(super) fn send_to_all(&self, state: State, out: &mut Orders) -> Signal {
+        let rest = self.reaches_rest(state);
         let signal = match state {
             State::StopWatchdog => self.spec.kill.watchdog_signal,
-            _ if kill => self.spec.kill.final_signal,
+            State::StopSigkill | State::FinalSigkill => self.spec.kill.final_signal,
             _ => self.stop_signal.filter(|_| state == State::StopSigterm).unwrap_or(self.spec.kill.signal),
         };
         // The signal that asks for a stop is a forwarded one, so SignalTarget= counts, unless all get it anyway.
@@ -158,18 +172,24 @@ impl Service {
                 self.signal(whom, Signal::HUP, out);
             }
         }
-        let patience = match state {
-            // Here alone zero means "at once".
-            State::StopWatchdog => self.spec.service.timeout_abort.unwrap_or(self.stop_timeout()),
-            _ if alone && !kill => self.stop_timeout().min(linger),
-            _ => self.stop_timeout(),
-        };
-        self.enter(now, state, now.after(patience));
+        signal
+    }
+
+    /// Whether the signal of a killing state is for every process of the service, and not only for those that we know.
+    fn reaches_rest(&self, state: State) -> bool {
+        let kill = matches!(state, State::StopSigkill | State::FinalSigkill);
+        // With LingerSec=, what outlives the main process is asked before it is killed, in mixed mode too.
+        let asked = self.lingers() && self.spec.ours.linger != Span::ZERO;
+        match self.spec.kill.mode {
+            KillMode::ControlGroup => true,
+            KillMode::Mixed => kill || asked,
+            KillMode::Process | KillMode::None => false,
+        }
     }
 
     /// Whether LingerSec= is what counts for processes that outlive the main process.
     pub(super) fn lingers(&self) -> bool {
-        self.main.is_none() && self.control.is_none() && self.spec.ours.linger < self.stop_timeout()
+        self.main.is_none() && self.control.is_none() && !self.spec.ours.linger.is_infinite()
     }
 
     fn pass_through(&mut self, now: Mono, state: State, out: &mut Orders) {
@@ -361,6 +381,7 @@ impl Service {
 
     pub(super) fn enter(&mut self, now: Mono, state: State, deadline: Option<Mono>) {
         (self.state, self.since, self.deadline) = (state, now, deadline);
+        self.kill_again = None;
     }
 
     /// The first thing that goes wrong is the result.

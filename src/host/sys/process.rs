@@ -97,13 +97,6 @@ pub fn pidfd_exit_status(fd: BorrowedFd<'_>) -> Result<Option<i32>, Errno> {
     }
 }
 
-/// Takes hold of a descriptor that has just come in a message (SCM_RIGHTS, unix(7)) as a bare number.
-pub fn received(fd: RawFd) -> OwnedFd {
-    // SAFETY: the kernel has made this descriptor for this process while it delivered the message, the number
-    // was read from that message once, and nothing else has taken hold of it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
-}
-
 /// Ends this process at once, without destructors, flushing nothing.
 ///
 /// See _exit(2).

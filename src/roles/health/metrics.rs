@@ -8,13 +8,14 @@ use super::json::seconds;
 use crate::wire::{Probe, Snapshot, checks};
 
 /// systemd's sub-states that a service can be in here. Each is a sample, 1 for the one it is in.
-const STATES: [&str; 15] = [
+const STATES: [&str; 16] = [
     "dead",
     "start-pre",
     "start",
     "start-post",
     "running",
     "reload",
+    "reload-notify",
     "stop",
     "stop-watchdog",
     "stop-sigterm",
@@ -233,7 +234,7 @@ tinysvc_orphans_reaped_total 4
             components: vec![component],
         };
         let text = write(&snapshot, 0, false);
-        assert_eq!(text.matches("tinysvc_unit_state{unit=\"a\"").count(), 16);
+        assert_eq!(text.matches("tinysvc_unit_state{unit=\"a\"").count(), 17);
         assert!(text.contains("tinysvc_unit_state{unit=\"a\",state=\"mounting\"} 1\n"));
         assert!(!text.contains("orphans"));
     }

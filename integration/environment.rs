@@ -355,6 +355,44 @@ mod tests {
         assert_eq!(link.unwrap().to_str(), Some(format!("private/{name}").as_str()));
     }
 
+    #[test]
+    fn variables_come_from_files_that_are_read_each_time_and_are_taken_away() {
+        namespace!();
+        let folder = Folder::new();
+        folder.file("1.env", "A=one\nB=\"two words\"\n");
+        folder.file("2.env", "A=two\n");
+        folder.file("late", "L=first\n");
+        let lines = "EnvironmentFile={}/*.env\nEnvironmentFile=-{}/missing\nEnvironmentFile={}/late\n\
+                     Environment=A=unit B=unit C=unit\nUnsetEnvironment=C\n\
+                     ExecStartPre=/bin/sh -c 'echo L=second >{}/late; echo $$L'";
+        let (status, said) = run(&folder, lines, "echo $A,$B,${C-unset},$L");
+        assert_eq!((status, said.as_str()), (0, "first\ntwo,two words,unset,second"));
+        let lines = "EnvironmentFile={}/late\nRestart=on-failure\nRestartSec=0";
+        let script = "echo $L; test $L = third && exit 0; echo L=third >{}/late; exit 1";
+        assert_eq!(run(&folder, lines, script), (0, "second\nthird".to_owned()), "at a restart too");
+
+        // A missing one: nothing is started, and the unit's own exit status is that of a failure.
+        let (status, said) =
+            run(&folder, "EnvironmentFile={}/missing\nExecStopPost=/bin/echo stopped", "echo x");
+        assert_eq!((status, said.as_str()), (1, ""));
+        let table = [
+            ("programs are found", "ExecSearchPath={}/bin:/bin", "echo $PATH; mine", "{}/bin:/bin\nfound"),
+            (
+                "only USER is told",
+                "SetLoginEnvironment=no\nUser=root",
+                "echo $USER ${LOGNAME-unset}",
+                "root unset",
+            ),
+        ];
+        fs::create_dir(folder.path("bin")).unwrap();
+        folder.file("bin/mine", "#!/bin/sh\necho found\n");
+        fs::set_permissions(folder.path("bin/mine"), PermissionsExt::from_mode(0o755)).unwrap();
+        for (why, lines, script, expected) in table {
+            let expected = expected.replace("{}", &folder.0.to_string_lossy());
+            assert_eq!(run(&folder, lines, script), (0, expected), "{why}");
+        }
+    }
+
     /// Lines of `/proc/self/status` and the like, under one directive each.
     #[test]
     fn scheduling_and_signals_are_as_the_unit_says() {

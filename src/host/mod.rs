@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 mod calamity;
+mod environment;
 pub mod facility;
 pub mod health;
 pub mod log;

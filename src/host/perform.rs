@@ -3,12 +3,12 @@
 
 use super::sys::process::kill;
 use super::wait::Source;
-use super::{HEALTH, Host, MAIN, health, log, tree};
+use super::{HEALTH, Host, MAIN, environment, health, log, tree};
 use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, State, UnitId, Whom};
 use crate::launch;
 use crate::plan::environment::passed_descriptors;
 use crate::plan::{self, Enforcement, Plan, PlanError, Surroundings};
-use crate::unit::spec::{ExecKind, NotifyAccess, Signal, status};
+use crate::unit::spec::{ExecKind, NotifyAccess, Signal, Spec, status};
 use ::log::warn;
 use nix::errno::Errno;
 use std::ffi::{CString, OsString};
@@ -63,7 +63,9 @@ impl Host {
             let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
             self.warn(unit, Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
         }
-        if main {
+        // The files of EnvironmentFile= are read anew each time.
+        let lasts = |spec: &Spec| spec.exec.environment_files.is_empty();
+        if main && self.engine.service(unit).is_some_and(|service| lasts(service.spec())) {
             self.main_plan = Some(plan);
         }
         spawned.map(drop)
@@ -109,11 +111,20 @@ impl Host {
             set(name, value.into());
         }
         let main = spawn.kind == ExecKind::Start;
+        let files = match environment::read_all(&spec.exec.environment_files) {
+            Ok(files) => files,
+            Err((path, error)) => {
+                let text = format!("cannot read {} (EnvironmentFile=): {error}", path.display());
+                self.warn(spawn.unit, Level::Error, text);
+                return Err(SpawnFailure::Resources { errno: error.raw_os_error().unwrap_or(libc::ENOENT) });
+            }
+        };
         let named = passed_descriptors(&self.environment, std::process::id());
         let surroundings = Surroundings {
             named: &named,
             container: &self.environment,
             said: &said,
+            files: &files,
             signals: self.signals.original(),
             foreground: main && self.foreground,
             ..Surroundings::default()

@@ -132,7 +132,7 @@ impl Directive {
     }
 
     fn reset(&self, spec: &mut Spec, reading: &mut Reading<'_>) -> Result<(), Problem> {
-        let mut default = Spec::for_command("");
+        let mut default = if reading.unit.one_command { Spec::for_command("") } else { Spec::new("") };
         match &self.access {
             Access::Flag(lens) => *lens(spec) = *lens(&mut default),
             Access::MaybeFlag(lens) => *lens(spec) = *lens(&mut default),

@@ -7,14 +7,17 @@
 
 use super::complaint::{Complaint, Origin, Problem, Severity, Weight};
 use super::directive::{Directive, Reading, Verdict, variable};
+use super::machine::Machine;
+use super::rooted;
 use super::spec::{Command, ExecKind, Privilege, SandboxMode, Spec};
 use super::specifier::Unit;
 use super::syntax::{self, Section};
 use super::table::{self, DIRECTIVES, Found};
+use super::unit_section;
 use super::value::quantity;
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::io::Read as _;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -64,22 +67,21 @@ pub const OPTIONS: [&str; 3] = ["LOG_LEVEL", "LOG_FORMAT", "UNIT"];
 /// What every variable of ours begins with.
 pub const PREFIX: &[u8] = b"TINYSVC_";
 
-/// The largest unit file that is read, in bytes. It bounds what a device or a pipe in its place can cost.
-const FILE_LEN_MAX: u64 = 16 * 1024 * 1024;
-
 /// Reads all layers.
 pub fn load(layers: &Layers<'_>) -> Loaded {
     let path = layers.unit_file.map(|path| path.to_string_lossy());
     let name = path.as_deref().map_or(layers.name.to_owned(), unit_name);
-    let mut loaded = Loaded {
-        spec: Spec::for_command(name.as_str()),
-        complaints: Vec::new(),
-        origins: Vec::new(),
-        options: Vec::new(),
+    let mut loaded = Loaded::new(Spec::for_command(name.as_str()));
+    // Named by a person, so it may be a pipe as well.
+    let text = layers.unit_file.map(|path| std::fs::File::open(path).and_then(rooted::whole));
+    let machine = match text.as_ref() {
+        Some(Ok(Some(text))) if text.contains(&b'%') => Machine::read(Path::new("/")),
+        _ if layers.speak_of_the_machine() => Machine::read(Path::new("/")),
+        _ => Machine::UNKNOWN,
     };
-    let unit = Unit { name: &name, path: path.as_deref().unwrap_or_default() };
-    if let (Some(file), Some(path)) = (layers.unit_file, &path) {
-        loaded.file(file, path, unit);
+    let unit = Unit::one_command(&name, path.as_deref().unwrap_or_default(), &machine);
+    if let (Some(text), Some(path)) = (&text, &path) {
+        loaded.file(text, path, unit);
     }
     for (name, value) in layers.environment {
         if let Some(rest) = name.as_bytes().strip_prefix(PREFIX) {
@@ -94,6 +96,16 @@ pub fn load(layers: &Layers<'_>) -> Loaded {
     }
     loaded.check();
     loaded
+}
+
+impl Layers<'_> {
+    /// Whether a variable or a flag may hold a specifier. Most hold none, and the machine is not looked at.
+    fn speak_of_the_machine(&self) -> bool {
+        let ours = |(name, value): &(OsString, OsString)| {
+            name.as_bytes().starts_with(PREFIX) && value.as_bytes().contains(&b'%')
+        };
+        self.environment.iter().any(ours) || self.flags.iter().any(|flag| flag.value.contains('%'))
+    }
 }
 
 /// The unit's name: the file's, with `.service` in place of another ending.
@@ -112,24 +124,66 @@ struct Mistake<'a> {
 }
 
 impl Loaded {
-    fn file(&mut self, file: &Path, path: &str, unit: Unit<'_>) {
+    /// A spec that nothing was said of yet.
+    pub(super) fn new(spec: Spec) -> Loaded {
+        Loaded { spec, complaints: Vec::new(), origins: Vec::new(), options: Vec::new() }
+    }
+
+    fn file(&mut self, text: &io::Result<Option<Vec<u8>>>, path: &str, unit: Unit<'_>) {
+        let origin = Origin::File { path: path.to_owned(), line: 0 };
+        match text {
+            Ok(Some(text)) => _ = self.text(text, path, "Service", unit),
+            Ok(None) => self.fatal(origin, "the unit file is larger than 16 MiB"),
+            Err(e) => self.fatal(origin, format!("cannot read the unit file: {}", rooted::plain(e))),
+        }
+    }
+
+    /// The text of a unit file, whose kind has the section `own`. Returns whether its syntax was sound.
+    pub(super) fn text(&mut self, text: &[u8], path: &str, own: &str, unit: Unit<'_>) -> bool {
         let at = |line| Origin::File { path: path.to_owned(), line };
-        let mut text = Vec::new();
-        let read =
-            std::fs::File::open(file).and_then(|file| file.take(FILE_LEN_MAX + 1).read_to_end(&mut text));
-        if let Err(e) = read {
-            return self.fatal(at(0), format!("cannot read the unit file: {}", plain(&e)));
-        }
-        if text.len() as u64 > FILE_LEN_MAX {
-            return self.fatal(at(0), "the unit file is larger than 16 MiB");
-        }
-        let parsed = syntax::parse(&text);
+        let parsed = syntax::parse_kind(text, own);
+        let sound = parsed.problems.iter().all(|(.., problem)| problem.weight < Weight::Unit);
         for (line, text, problem) in parsed.problems {
             self.complain(Mistake { origin: at(line), key: "", value: &text, allowed: "" }, problem);
         }
         for assignment in parsed.assignments {
             let origin = at(assignment.line);
             self.assign(origin, Some(assignment.section), &assignment.key, &assignment.value, unit);
+        }
+        sound
+    }
+
+    /// The text of a drop-in. What makes a unit file useless ends the reading of a drop-in, and the unit counts
+    /// as it is then: systemd's `unit_load_dropin()` does not look at what its parser returns.
+    pub(super) fn dropin(&mut self, text: &[u8], path: &str, own: &str, unit: Unit<'_>) {
+        let at = |line| Origin::File { path: path.to_owned(), line };
+        let parsed = syntax::parse_kind(text, own);
+        let mut end = usize::MAX;
+        for (line, text, problem) in parsed.problems {
+            if problem.weight == Weight::Unit {
+                end = end.min(line);
+            }
+            self.complain(Mistake { origin: at(line), key: "", value: &text, allowed: "" }, problem);
+            self.forgive();
+        }
+        for assignment in parsed.assignments.into_iter().take_while(|a| a.line < end) {
+            let origin = at(assignment.line);
+            self.assign(origin, Some(assignment.section), &assignment.key, &assignment.value, unit);
+            if self.forgive() {
+                break;
+            }
+        }
+    }
+
+    /// Makes a warning of the last complaint, if it is an error.
+    fn forgive(&mut self) -> bool {
+        match self.complaints.last_mut() {
+            Some(last) if last.fatal() => {
+                last.severity = Severity::Warning;
+                last.message = format!("{}; the rest of this drop-in is ignored", last.message).into();
+                true
+            }
+            _ => false,
         }
     }
 
@@ -193,8 +247,21 @@ impl Loaded {
             return self.complain(Mistake { origin, key, value, allowed: "" }, Problem::value(problem));
         }
         match found {
-            Found::Row(row) => self.set(row, origin, key, value, unit),
-            Found::Other(others) => self.not_acted_on(others.verdict, origin, key, value),
+            Found::Row(row) => {
+                self.set(row, origin.clone(), key, value, unit);
+                if matches!(row.verdict, Verdict::Missing(_) | Verdict::Unprotected(_)) {
+                    self.not_acted_on(row.verdict, origin, key, value);
+                }
+            }
+            Found::Other(others) => {
+                let mut reading = Reading { unit, problems: Vec::new() };
+                let result = unit_section::set(&mut self.spec.unit, key, value, &mut reading);
+                let problems = reading.problems.into_iter().chain(result.and_then(Result::err));
+                for problem in problems {
+                    self.complain(Mistake { origin: origin.clone(), key, value, allowed: "" }, problem);
+                }
+                self.not_acted_on(others.verdict, origin, key, value);
+            }
         }
     }
 
@@ -260,7 +327,7 @@ impl Loaded {
         }
     }
 
-    fn fatal(&mut self, origin: Origin, message: impl Into<Cow<'static, str>>) {
+    pub(super) fn fatal(&mut self, origin: Origin, message: impl Into<Cow<'static, str>>) {
         let mistake = Mistake { origin, key: "", value: "", allowed: "" };
         self.say(mistake, Problem::unit(message), Severity::Error);
     }
@@ -301,14 +368,6 @@ fn from_kubernetes(rest: &str) -> bool {
         || rest.contains("_SERVICE_PORT")
         || rest.ends_with("_PORT")
         || rest.match_indices("_PORT_").any(numbered)
-}
-
-/// An I/O error without its number.
-fn plain(error: &std::io::Error) -> Cow<'static, str> {
-    match error.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().into(),
-        None => error.kind().to_string().into(),
-    }
 }
 
 #[cfg(test)]

@@ -154,6 +154,8 @@ fn a_mistake_in_a_file_is_a_warning_and_the_rest_counts() {
     assert_eq!(said(&loaded), expected);
     let mut spec = Spec::for_command(loaded.spec.name.clone());
     spec.service.commands = loaded.spec.service.commands.clone();
+    // What it says of itself and of others is for those who ask.
+    spec.unit = loaded.spec.unit.clone();
     spec.exec.capability_bounding_set = Some(1 << 5);
     spec.ours.health = crate::unit::spec::Health::Off;
     assert_eq!(loaded.spec, spec);
@@ -372,7 +374,7 @@ fn rubbish_is_read_without_a_panic_and_every_complaint_has_its_line() {
             origins: Vec::new(),
             options: Vec::new(),
         };
-        let unit = Unit { name: "t.service", path: "" };
+        let unit = Unit::one_command("t.service", "", &Machine::UNKNOWN);
         for a in parsed.assignments {
             assert!((1..=lines).contains(&a.line), "round {round}");
             let origin = Origin::File { path: "t.service".into(), line: a.line };

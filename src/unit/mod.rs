@@ -12,15 +12,23 @@
 pub mod calls;
 pub mod complaint;
 pub mod directive;
+mod dropin;
+pub mod environment_file;
 pub mod layers;
+pub mod library;
+pub mod machine;
+pub mod name;
 pub mod nearest;
 mod own;
+mod own_environment;
 mod own_execution;
 pub mod page;
+mod rooted;
 pub mod spec;
 pub mod specifier;
 pub mod syntax;
 pub mod table;
+mod unit_section;
 pub mod value;
 pub mod words;
 

@@ -515,6 +515,7 @@ pub(super) fn show_core_filter(spec: &Spec) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unit::machine::Machine;
     use crate::unit::specifier::Unit;
 
     #[test]
@@ -581,7 +582,8 @@ mod tests {
         ];
         for (why, (set, show), values, expected) in table {
             let mut spec = Spec::new("t.service");
-            let mut reading = Reading { unit: Unit { name: "t.service", path: "" }, problems: Vec::new() };
+            let mut reading =
+                Reading { unit: Unit::one_command("t.service", "", &Machine::UNKNOWN), problems: Vec::new() };
             for value in values {
                 let _refused = set(&mut spec, value, &mut reading);
             }

@@ -73,8 +73,14 @@ enum Place {
     Skipped,
 }
 
-/// Reads a whole file.
+/// Reads the whole file of a service.
 pub fn parse(text: &[u8]) -> Parsed {
+    parse_kind(text, Section::Service.name())
+}
+
+/// Reads the whole file of a unit whose kind has the section `own`: `Socket`, `Timer`. What stands in such a
+/// section is skipped without a word, but for a service's.
+pub fn parse_kind(text: &[u8], own: &str) -> Parsed {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut parsed = Parsed::default();
     let mut place = Place::Outside;
@@ -93,10 +99,10 @@ pub fn parse(text: &[u8]) -> Parsed {
             open = Some((begin, joined));
             continue;
         }
-        finish(&mut parsed, &mut place, begin, &joined);
+        finish(&mut parsed, &mut place, own, begin, &joined);
     }
     if let Some((begin, joined)) = open {
-        finish(&mut parsed, &mut place, begin, &joined);
+        finish(&mut parsed, &mut place, own, begin, &joined);
     }
     parsed
 }
@@ -107,7 +113,7 @@ fn continues(line: &[u8]) -> bool {
 }
 
 /// Reads one line after joining.
-fn finish(parsed: &mut Parsed, place: &mut Place, number: usize, line: &[u8]) {
+fn finish(parsed: &mut Parsed, place: &mut Place, own: &str, number: usize, line: &[u8]) {
     let mut complain = |problem: Problem| {
         let start = line.get(..200).unwrap_or(line);
         parsed.problems.push((number, String::from_utf8_lossy(start).trim().to_owned(), problem));
@@ -130,11 +136,14 @@ fn finish(parsed: &mut Parsed, place: &mut Place, number: usize, line: &[u8]) {
             *place = Place::Skipped;
             return complain(Problem::unit("a section header without its closing bracket"));
         };
-        *place = match Section::ALL.into_iter().find(|s| s.name() == name) {
+        let read = |section: &Section| {
+            section.name() == name && (*section != Section::Service || own == Section::Service.name())
+        };
+        *place = match Section::ALL.into_iter().find(read) {
             Some(section) => Place::In(section),
             None => Place::Skipped,
         };
-        if matches!(place, Place::Skipped) && !name.starts_with("X-") {
+        if matches!(place, Place::Skipped) && !name.starts_with("X-") && name != own {
             let mut problem = Problem::value("unknown section, ignored with all that stands in it");
             problem.suggestion =
                 nearest(name, &mut Section::ALL.iter().map(|s| s.name())).map(|name| format!("[{name}]"));

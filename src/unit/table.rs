@@ -9,6 +9,7 @@ use super::complaint::Problem;
 use super::directive::{Access, Directive, Own, Reading, Verdict, Words};
 use super::nearest::nearest;
 use super::own::*;
+use super::own_environment::*;
 use super::own_execution::*;
 use super::spec::{ExecKind, KillMode, Limit, NotifyAccess, Place, Restart, SandboxMode, SignalTarget, Spec};
 use super::syntax::Section;
@@ -169,6 +170,19 @@ pub static DIRECTIVES: &[Directive] = &[
         "NAME=VALUE, several with white space between, quoted if need be",
         "Variables for the service, besides the container's own, which it inherits.",
         Verdict::Emulated("the container's environment is inherited, where systemd starts from an empty one")),
+    row!(Service "EnvironmentFile", own(set_environment_file, show_environment_file, None),
+        "an absolute path, with - before it if it may be missing; may be a pattern",
+        "A file of NAME=VALUE lines that is read before each command; it wins over Environment=."),
+    row!(Service "PassEnvironment", own(set_pass_environment, |s| joined(&s.exec.pass_environment), None),
+        "names of variables", "Variables that the service gets from those of tinysvc.",
+        Verdict::Emulated("one command gets them all, a unit all but those that speak of whoever started tinysvc")),
+    row!(Service "UnsetEnvironment", own(set_unset_environment, show_unset_environment, None),
+        "names of variables, or NAME=VALUE", "Variables that the service does not get, whoever says so."),
+    row!(Service "ExecSearchPath", own(set_search_path, show_search_path, None),
+        "absolute folders with : between",
+        "Where programs are looked for that are named without a slash; sets $PATH."),
+    row!(Service "SetLoginEnvironment", Access::MaybeFlag(|s| &mut s.exec.set_login_environment), BOOLEAN,
+        "Whether HOME, LOGNAME and SHELL are set. Unset: with User= only."),
     row!(Service "WorkingDirectory",
         own(set_working_directory, show_working_directory, Some(|s, _| s.exec.working_directory = None)),
         "an absolute path, or ~ for the home of User=; - before it: a missing one is no failure",
@@ -423,8 +437,7 @@ pub static OTHERS: &[Others] = &[
     },
     Others {
         sections: &[Section::Service],
-        names: "EnvironmentFile PassEnvironment UnsetEnvironment ExecSearchPath SetLoginEnvironment \
-            NUMAPolicy NUMAMask TimeoutCleanSec LoadCredentialEncrypted ImportCredential \
+        names: "NUMAPolicy NUMAMask TimeoutCleanSec LoadCredentialEncrypted ImportCredential \
             SetCredentialEncrypted",
         verdict: Verdict::Missing("nothing acts on it yet"),
     },
@@ -542,12 +555,13 @@ pub fn suggest(name: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::unit::directive::variable;
+    use crate::unit::machine::Machine;
     use crate::unit::page;
     use crate::unit::specifier::Unit;
     use std::collections::BTreeSet;
 
     fn reading() -> Reading<'static> {
-        Reading { unit: Unit { name: "t.service", path: "" }, problems: Vec::new() }
+        Reading { unit: Unit::one_command("t.service", "", &Machine::UNKNOWN), problems: Vec::new() }
     }
 
     /// A spec with these values of one directive, and what was wrong with them.
@@ -566,7 +580,11 @@ mod tests {
                 "Restart" => "always",
                 "KillMode" => "process",
                 "Sandbox" => "strict",
-                "Environment" => "A=b",
+                "Environment" | "UnsetEnvironment" => "A=b",
+                "PassEnvironment" => "A",
+                "EnvironmentFile" => "-/a.env",
+                "ExecSearchPath" => "/a:/b",
+                "SetLoginEnvironment" => "yes",
                 "WorkingDirectory" => "-/srv",
                 "UMask" => "0027",
                 "CapabilityBoundingSet" | "AmbientCapabilities" => "CAP_NET_RAW",

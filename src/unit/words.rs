@@ -16,15 +16,23 @@ pub struct Rules {
     keep_unknown: bool,
     /// What is open at the end is closed by it, where it would be an error.
     lenient_end: bool,
+    /// A backslash is a character as any other.
+    backslash: bool,
 }
 
 impl Rules {
     /// `Environment=`: an unknown escape is an error.
-    pub const STRICT: Rules = Rules { c_escapes: true, keep_unknown: false, lenient_end: false };
+    pub const STRICT: Rules =
+        Rules { c_escapes: true, keep_unknown: false, lenient_end: false, backslash: false };
     /// `Exec*=`: an unknown escape is kept as it stands.
-    pub const COMMAND: Rules = Rules { c_escapes: true, keep_unknown: true, lenient_end: false };
+    pub const COMMAND: Rules =
+        Rules { c_escapes: true, keep_unknown: true, lenient_end: false, backslash: false };
+    /// Names of units, of whose own escaping a backslash is part.
+    pub const NAME: Rules =
+        Rules { c_escapes: true, keep_unknown: true, lenient_end: false, backslash: true };
     /// The value of a variable, which is no syntax and so never an error.
-    pub const VALUE: Rules = Rules { c_escapes: false, keep_unknown: true, lenient_end: true };
+    pub const VALUE: Rules =
+        Rules { c_escapes: false, keep_unknown: true, lenient_end: true, backslash: false };
 }
 
 /// Why there is no word.
@@ -62,6 +70,7 @@ pub fn next(rest: &mut &[u8], rules: Rules) -> Result<Option<Vec<u8>>, Bad> {
     while let [byte, after @ ..] = left {
         left = after;
         match *byte {
+            b'\\' if rules.backslash => word.push(b'\\'),
             b'\\' if rules.c_escapes => match escape(left) {
                 Some((bytes, after)) => {
                     word.extend_from_slice(&bytes);

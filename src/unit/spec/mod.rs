@@ -5,12 +5,14 @@
 //! systemd's, and [`Spec::for_command`] is where one supervised command differs from a unit on a host.
 #![forbid(unsafe_code)]
 
+pub mod condition;
 mod exit;
 mod folder;
 mod schedule;
 mod signal;
 mod span;
 mod stream;
+mod unit;
 
 pub use exit::{Exit, ExitSet, Status, status};
 pub use folder::{Credential, CredentialSource, Folder, Folders, Place, Preserve};
@@ -18,6 +20,7 @@ pub use schedule::Schedule;
 pub use signal::Signal;
 pub use span::Span;
 pub use stream::{Claim, Input, Opening, Output};
+pub use unit::{Install, Relation, UnitSpec};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -27,6 +30,8 @@ use std::ffi::OsString;
 pub struct Spec {
     /// The unit's name with its suffix, such as `web.service`.
     pub name: String,
+    /// systemd.unit(5).
+    pub unit: UnitSpec,
     /// systemd.service(5) and the start limits of systemd.unit(5).
     pub service: ServiceSpec,
     /// systemd.kill(5).
@@ -42,6 +47,7 @@ impl Spec {
     pub fn new(name: impl Into<String>) -> Spec {
         Spec {
             name: name.into(),
+            unit: UnitSpec::default(),
             service: ServiceSpec::default(),
             kill: KillSpec::default(),
             exec: ExecSpec::default(),

@@ -26,8 +26,13 @@ pub fn commands(text: &str, unit: Unit<'_>, problems: &mut Vec<Problem>) -> Resu
         }
         let first =
             next(&mut rest, Rules::COMMAND).map_err(|bad| Problem::unit(bad.text()))?.unwrap_or_default();
-        let (mut command, argv0_apart, program) = prefixes(&first);
-        match line(&mut command, program, argv0_apart, &mut rest, unit, problems) {
+        let (mut command, marks, program) = prefixes(&first);
+        let read = if marks.shell {
+            shell_line(&mut command, program, marks.argv0_apart, &mut rest, unit, problems)
+        } else {
+            line(&mut command, program, marks.argv0_apart, &mut rest, unit, problems)
+        };
+        match read {
             Ok(()) => commands.push(command),
             Err(problem) if command.ignore_failure => {
                 problems.push(Problem { weight: Weight::Value, ..problem });
@@ -45,10 +50,18 @@ fn lone<'a>(rest: &'a [u8], token: &[u8]) -> Option<&'a [u8]> {
     after.first().is_none_or(|b| WHITE.contains(b)).then(|| skip_white(after))
 }
 
-/// Takes the prefixes off the first word: an empty command with their meaning, whether `argv[0]` follows, and
-/// the rest. Each counts once; of `+`, `!` and `!!` one. A character that does not count any more begins the
-/// program.
-fn prefixes(first: &[u8]) -> (Command, bool, &[u8]) {
+/// What prefixes say that is no part of a command.
+#[derive(Default)]
+struct Marks {
+    /// `@`: the word behind the program is `argv[0]`.
+    argv0_apart: bool,
+    /// `|`: a shell reads the line.
+    shell: bool,
+}
+
+/// Takes the prefixes off the first word: an empty command with their meaning, what else they say, and the rest.
+/// Each counts once; of `+`, `!` and `!!` one. A character that does not count any more begins the program.
+fn prefixes(first: &[u8]) -> (Command, Marks, &[u8]) {
     let mut command = Command {
         program: OsString::new(),
         argv: Vec::new(),
@@ -57,12 +70,13 @@ fn prefixes(first: &[u8]) -> (Command, bool, &[u8]) {
         privilege: Privilege::Sandboxed,
         from_command_line: false,
     };
-    let (mut argv0_apart, mut ambient) = (false, false);
+    let (mut marks, mut ambient) = (Marks::default(), false);
     let mut rest = first;
     while let [prefix, after @ ..] = rest {
         match prefix {
             b'-' if !command.ignore_failure => command.ignore_failure = true,
-            b'@' if !argv0_apart => argv0_apart = true,
+            b'@' if !marks.argv0_apart => marks.argv0_apart = true,
+            b'|' if !marks.shell => marks.shell = true,
             b':' if command.expand => command.expand = false,
             b'+' if command.privilege == Privilege::Sandboxed && !ambient => {
                 command.privilege = Privilege::Full
@@ -79,7 +93,7 @@ fn prefixes(first: &[u8]) -> (Command, bool, &[u8]) {
         }
         rest = after;
     }
-    (command, argv0_apart, rest)
+    (command, marks, rest)
 }
 
 /// Reads the rest of one command line, up to the end or a lone `;`.
@@ -97,23 +111,89 @@ fn line(
     if !argv0_apart {
         command.argv.push(command.program.clone());
     }
+    arguments(&mut command.argv, rest, unit, problems)?;
+    if command.argv.first().is_none_or(|argv0| argv0.is_empty()) {
+        return Err(Problem::unit("no argv[0] after the '@'"));
+    }
+    Ok(())
+}
+
+/// Reads words up to the end or a lone `;`.
+fn arguments(
+    argv: &mut Vec<OsString>,
+    rest: &mut &[u8],
+    unit: Unit<'_>,
+    problems: &mut Vec<Problem>,
+) -> Result<(), Problem> {
     while !rest.is_empty() {
         if let Some(after) = lone(rest, b";") {
             *rest = after;
             break;
         }
         if let Some(after) = lone(rest, b"\\;") {
-            command.argv.push(";".into());
+            argv.push(";".into());
             *rest = after;
             continue;
         }
         let Some(word) = next(rest, Rules::COMMAND).map_err(|bad| Problem::unit(bad.text()))? else { break };
-        command.argv.push(OsString::from_vec(specifier::expand(&word, unit, problems)?));
-    }
-    if command.argv.first().is_none_or(|argv0| argv0.is_empty()) {
-        return Err(Problem::unit("no argv[0] after the '@'"));
+        argv.push(OsString::from_vec(specifier::expand(&word, unit, problems)?));
     }
     Ok(())
+}
+
+/// Reads a line that a shell is to execute: `|` of systemd 258. With `@` it is a login shell; with nothing behind
+/// it, the shell alone. systemd takes the shell of `User=`; here it is `/bin/sh`.
+fn shell_line(
+    command: &mut Command,
+    program: &[u8],
+    login: bool,
+    rest: &mut &[u8],
+    unit: Unit<'_>,
+    problems: &mut Vec<Problem>,
+) -> Result<(), Problem> {
+    let mut words = vec![OsString::from_vec(specifier::expand(program, unit, problems)?)];
+    arguments(&mut words, rest, unit, problems)?;
+    if words.first().is_some_and(|program| program.is_empty()) {
+        words.remove(0);
+    }
+    command.program = "/bin/sh".into();
+    command.argv.push(if login { "-sh" } else { "sh" }.into());
+    if !words.is_empty() {
+        let mut line = Vec::new();
+        words.iter().for_each(|word| for_shell(&mut line, word.as_bytes(), command.expand));
+        command.argv.push("-c".into());
+        command.argv.push(OsString::from_vec(line));
+    }
+    // The shell puts in what the variables hold.
+    command.expand = false;
+    Ok(())
+}
+
+/// Adds a word as a shell has to be told it. Variables mean what they mean in a command line: `${X}` never splits, a
+/// word that is one with a bare `$` does, and any other dollar is just that.
+fn for_shell(line: &mut Vec<u8>, word: &[u8], expand: bool) {
+    if !line.is_empty() {
+        line.push(b' ');
+    }
+    let name = word.strip_prefix(b"$").map(|name| String::from_utf8_lossy(name));
+    if expand && name.is_some_and(|name| is_variable(&name)) {
+        return line.extend_from_slice(word);
+    }
+    line.push(b'"');
+    let mut rest = word;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match (byte, after) {
+            (b'$', [b'{', ..]) if expand => line.push(b'$'),
+            (b'$', [b'$', after @ ..]) if expand => {
+                line.extend_from_slice(b"\\$");
+                rest = after;
+            }
+            (b'$' | b'"' | b'`' | b'\\', _) => line.extend_from_slice(&[b'\\', *byte]),
+            _ => line.push(*byte),
+        }
+    }
+    line.push(b'"');
 }
 
 fn check_program(program: &[u8]) -> Result<(), Problem> {
@@ -211,7 +291,7 @@ pub fn environment(
 }
 
 /// Letters, digits and `_`, not beginning with a digit: environ(7), and what systemd lets through.
-fn is_variable(name: &str) -> bool {
+pub(in crate::unit) fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -278,8 +358,10 @@ pub fn show_working_directory(place: &WorkingDirectory) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unit::machine::Machine;
 
-    const UNIT: Unit<'_> = Unit { name: "t.service", path: "" };
+    const UNIT: Unit<'_> =
+        Unit { name: "t.service", path: "", machine: &Machine::UNKNOWN, one_command: true };
 
     fn shown(text: &str) -> Result<Vec<String>, String> {
         let mut problems = Vec::new();
@@ -293,7 +375,7 @@ mod tests {
     #[test]
     fn command_lines_read_as_systemd_reads_them() {
         let open = "a quote is opened and not closed";
-        let table: [(&str, &str, Result<&[&str], &str>); 30] = [
+        let table: [(&str, &str, Result<&[&str], &str>); 34] = [
             ("a path and arguments", "/bin/a  b c", Ok(&["/bin/a b c"])),
             ("a name", "app -x", Ok(&["app -x"])),
             ("quotes and escapes", r#"/a "x y" 'z' a\x20b \u00e9"#, Ok(&[r#"/a "x y" z "a b" "é""#])),
@@ -306,6 +388,14 @@ mod tests {
             ("without changing user", "!/a", Ok(&["!/a"])),
             ("the ambient hack", "!!/a", Ok(&["/a"])),
             ("a prefix twice is part of the name", "--a", Ok(&["-\"-a\""])),
+            ("a shell", "-|app 'x y' ''", Ok(&[r#"-:@/bin/sh sh -c "\"app\" \"x y\" \"\"""#])),
+            (
+                "a shell and its variables",
+                "|a $X ${Y}z p$X $$",
+                Ok(&[r#":@/bin/sh sh -c "\"a\" $X \"${Y}z\" \"p\\$X\" \"\\$\"""#]),
+            ),
+            ("a login shell alone", "@|", Ok(&[":@/bin/sh -sh"])),
+            ("a shell and what follows", "|a ; /b", Ok(&[r#":@/bin/sh sh -c "\"a\"""#, "/b"])),
             ("two commands", "/a x ; /b y", Ok(&["/a x", "/b y"])),
             ("a separator too many", "/a ; ; /b ;", Ok(&["/a", "/b"])),
             ("an escaped separator", r"/a b \; c", Ok(&[r"/a b \; c"])),

@@ -371,10 +371,10 @@ mod tests {
         let script = "echo $L; test $L = third && exit 0; echo L=third >{}/late; exit 1";
         assert_eq!(run(&folder, lines, script), (0, "second\nthird".to_owned()), "at a restart too");
 
-        // A missing one: nothing is started, and the unit's own exit status is that of a failure.
+        // A missing one: nothing is started, not even what runs after the end.
         let (status, said) =
             run(&folder, "EnvironmentFile={}/missing\nExecStopPost=/bin/echo stopped", "echo x");
-        assert_eq!((status, said.as_str()), (1, ""));
+        assert_eq!((status, said.as_str()), (71, ""));
         let table = [
             ("programs are found", "ExecSearchPath={}/bin:/bin", "echo $PATH; mine", "{}/bin:/bin\nfound"),
             (

@@ -237,3 +237,84 @@ fn remove_at<P: nix::NixPath + ?Sized>(
     }
     unlinkat(at, name, UnlinkatFlags::RemoveDir)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    /// A folder of the test's own, gone at the end.
+    struct Own(PathBuf);
+
+    impl Own {
+        fn new(name: &str) -> Own {
+            let path = std::env::temp_dir().join(format!("tinysvc-folders-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Own(path)
+        }
+
+        fn path(&self, name: &str) -> String {
+            self.0.join(name).to_string_lossy().into_owned()
+        }
+    }
+
+    impl Drop for Own {
+        fn drop(&mut self) {
+            let _there = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn folder(path: String, links: Vec<(String, String)>) -> Folder {
+        Folder { path, mode: 0o750, owner: (UNCHANGED, UNCHANGED), keep: false, links, status: 233 }
+    }
+
+    #[test]
+    fn a_link_is_made_once_and_takes_nobodys_place() {
+        let own = Own::new("links");
+        let link = |target: &str| vec![(own.path("link"), target.to_owned())];
+        assert_eq!(make(&[folder(own.path("a/b"), link("a/b"))]), Ok(()));
+        assert_eq!(make(&[folder(own.path("a/b"), link("a/b"))]), Ok(()), "again");
+        assert_eq!(make(&[folder(own.path("a/b"), link("a"))]), Err((233, Errno::EEXIST)));
+        assert_eq!(fs::read_link(own.path("link")).unwrap().to_str(), Some("a/b"));
+    }
+
+    #[test]
+    fn what_is_removed_is_the_folder_and_not_what_it_links_to() {
+        let own = Own::new("remove");
+        fs::create_dir_all(own.path("run/a/b")).unwrap();
+        fs::write(own.path("run/a/b/file"), "x").unwrap();
+        fs::create_dir(own.path("other")).unwrap();
+        fs::write(own.path("other/file"), "x").unwrap();
+        std::os::unix::fs::symlink(own.path("other"), own.path("run/a/link")).unwrap();
+        std::os::unix::fs::symlink("run", own.path("link")).unwrap();
+        assert_eq!(remove(&[own.path("run/a"), own.path("missing/x"), own.path("link")]), Ok(()));
+        assert!(!fs::exists(own.path("run/a")).unwrap() && fs::exists(own.path("run")).unwrap());
+        assert!(fs::exists(own.path("other/file")).unwrap() && fs::read_link(own.path("link")).is_err());
+    }
+
+    #[test]
+    fn there_is_a_depth_at_which_it_ends() {
+        let own = Own::new("deep");
+        let deep = |depth: u32| (0..depth).map(|_| "d").collect::<Vec<_>>().join("/");
+        fs::create_dir_all(own.path(&deep(DEPTH_MAX + 1))).unwrap();
+        assert_eq!(remove(&[own.path("d")]), Ok(()), "the last that goes");
+        fs::create_dir_all(own.path(&deep(DEPTH_MAX + 2))).unwrap();
+        let path = own.path("d");
+        assert_eq!(remove(std::slice::from_ref(&path)), Err((path.as_str(), Errno::ELOOP)), "one more");
+    }
+
+    #[test]
+    fn there_is_a_number_of_files_at_which_it_ends() {
+        let own = Own::new("many");
+        for name in 0..9 {
+            fs::write(own.path(&name.to_string()), "x").unwrap();
+        }
+        let at = walk(&own.0.to_string_lossy(), false).unwrap();
+        let folder = || enter(at.as_fd(), ".", OFlag::O_RDONLY).unwrap();
+        let top = fstat(&at).unwrap();
+        let owner = (top.st_uid, top.st_gid);
+        assert_eq!(give_below(folder(), &top, owner, &mut 9, 0), Ok(()), "as many as may be");
+        assert_eq!(give_below(folder(), &top, owner, &mut 8, 0), Err(Errno::E2BIG), "one more");
+    }
+}

@@ -147,12 +147,11 @@ pub(super) fn plan(
 ) -> Result<(), PlanError> {
     let (exec, facility) = (draft.exec, draft.facility);
     if exec.dynamic_user {
-        if account.is_none() {
-            let how = "it runs as we do, since we cannot become another user".to_owned();
-            draft.degraded("DynamicUser", status::USER, how)?;
-        } else {
-            draft.held("DynamicUser", Enforcement::Credentials);
-        }
+        let how = match account {
+            None => "it runs as we do, since we cannot become another user",
+            Some(_) => "the user is its own, but no part of the file system is taken away from it",
+        };
+        draft.degraded("DynamicUser", status::USER, how.to_owned())?;
     }
     if account.is_none() && exec.group.is_none() && exec.supplementary_groups.is_empty() {
         return Ok(());

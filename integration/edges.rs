@@ -106,4 +106,81 @@ sys.stdin.read()";
         let open = std::fs::read_dir(format!("/proc/{}/fd", stage.pid())).map(Iterator::count).unwrap_or(0);
         assert!((3..20).contains(&open), "{open} descriptors are open\n{}", stage.output());
     }
+
+    /// `unshare --pid --fork` alone leaves the /proc of the namespace outside, where our number is another process's.
+    #[test]
+    fn the_proc_of_another_namespace_names_nobody_here() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        let user: &[&str] = if stage::is_root() { &[] } else { &["--user", "--map-root-user"] };
+        let program = stage::tinysvc();
+        let tinysvc = program.to_string_lossy();
+        let words =
+            ["--pid", "--fork", "--kill-child", &tinysvc, "-p", "Health=off", "-p", "LingerSec=200ms"];
+        let script = ["--", "sh", "-c", "sleep 1000 & exit 3"];
+        let words = user.iter().copied().chain(words).chain(script);
+        let mut stage = Start::program("/usr/bin/unshare", words).plain().start();
+        assert_eq!(stage.exit(PATIENCE), 3, "{}", stage.output());
+    }
+
+    /// A plan serves an activation and its restarts, whatever commands run before them.
+    #[test]
+    fn a_degraded_directive_is_told_once() {
+        let folder = stage::Folder::new();
+        let unit = "[Service]\nExecStartPre=/bin/true\nExecStart=/bin/false\nRestart=always\nRestartSec=10ms\n\
+            StartLimitBurst=3\nOOMScoreAdjust=-1000\n";
+        let unit = folder.file("a.service", unit);
+        let start = Start::tinysvc([std::ffi::OsStr::new("--unit"), unit.as_os_str()]).plain();
+        let start = if stage::is_root() { start.user(65_534) } else { start };
+        let mut stage = start.start();
+        assert_eq!(stage.exit(PATIENCE), 1, "{}", stage.output());
+        assert_eq!(stage.count("OOMScoreAdjust= is degraded"), 1, "{}", stage.output());
+    }
+
+    /// The number of a closed standard descriptor is the first that the kernel gives to whatever is opened.
+    #[test]
+    fn closed_standard_descriptors_do_not_become_ours_or_the_programs() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        let folder = stage::Folder::new();
+        let seen = folder.path("seen");
+        let program =
+            format!("ls -l /proc/self/fd >{0}.new; mv {0}.new {0}; exec sleep 1000", seen.display());
+        let words = ["-v", "-p", "Type=notify", "--", "sh", "-c", &program];
+        let stage = through_shell("exec <&- >&- 2>&-", &words).own_network().start();
+        let seen = poll(PATIENCE, || std::fs::read_to_string(&seen).ok()).unwrap_or_default();
+        let ours = ["socket:", "anon_inode:", "tinysvc-"].map(|what| format!("-> {what}"));
+        assert!(!seen.is_empty() && !ours.iter().any(|what| seen.contains(what)), "{seen}");
+        // A probe that fails is what the role has a line to log about.
+        stage.wait_for_status(8469, "/readyz", 500, PATIENCE);
+        let is_role = |pid: i32| stage::proc_file(pid, "cmdline").starts_with("tinysvc-health");
+        let role = stage.wait_for_process(PATIENCE, |process| is_role(process.pid)).pid;
+        for (pid, fd) in [(stage.pid(), 0), (stage.pid(), 1), (stage.pid(), 2), (role, 2)] {
+            let what = std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
+            assert_eq!(what.to_string_lossy(), "anon_inode:[eventpoll]", "descriptor {fd} of {pid}");
+        }
+    }
+
+    /// The limit is PID 1's own; the program raises it for itself.
+    #[test]
+    fn without_descriptors_for_probes_the_program_runs_and_the_reason_is_told_once() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        let demo = stage::demo();
+        let program = "ulimit -S -n 100; trap 'for i in 1 2 3 4; do \"$0\" exit 0 & done; wait; exit 4' TERM; \
+            echo up; while :; do sleep 0.05; done";
+        for limit in [4, 5, 6] {
+            let words = ["--", "sh", "-c", program, &demo.to_string_lossy()].map(String::from);
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let mut stage = through_shell(&format!("ulimit -S -n {limit}"), &words).own_network().start();
+            stage.wait_for("up", PATIENCE);
+            stage.signal("TERM");
+            assert_eq!(stage.exit(PATIENCE), 4, "{limit} descriptors\n{}", stage.output());
+            let told = stage.count("probes are not answered") + stage.count("cannot answer probes");
+            assert_eq!(told, 1, "{limit} descriptors\n{}", stage.output());
+        }
+    }
 }

@@ -32,14 +32,16 @@ use crate::plan::Plan;
 use crate::plan::facility::Facility;
 use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec, Type};
 use ::log::{error, warn};
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::time::{ClockId, clock_gettime};
 use notify::{NotifySocket, Upward};
 use reap::{Ended, Reaper};
 use signals::Signals;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use sys::descriptor::standard_ones_closed;
 use wait::{Ready, Source, Waiting};
 
 /// The service that is supervised.
@@ -84,6 +86,8 @@ struct Probes {
     listener: OwnedFd,
     /// The listener is in the epoll set.
     watched: bool,
+    /// That they cannot be answered was told, and no role was started since. Each further attempt would tell the same.
+    complained: bool,
     channel: Option<OwnedFd>,
     /// Our own binary, held from the start: a file that is replaced later is another one.
     image: OwnedFd,
@@ -125,10 +129,23 @@ fn cannot<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> (String, u8
     move |e| (format!("cannot {what}: {e}"), exit_code::OSERR)
 }
 
+/// Takes the places of standard input, output and error where we were started without: whatever we opened first would have
+/// these numbers, and the log would be written to it. The program is started without them, as we were.
+pub fn hold_standard_descriptors() {
+    for _ in 0..standard_ones_closed().unwrap_or(0) {
+        // It can be neither read nor written, needs no file, and a role may make one too.
+        if let Ok(place) = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC) {
+            // For as long as we live.
+            let _held = place.0.into_raw_fd();
+        }
+    }
+}
+
 impl Host {
     fn new(spec: Spec, environment: Vec<(OsString, OsString)>, called: &OsStr) -> Result<Host, (String, u8)> {
         let signals = Signals::take_over().map_err(cannot("block signals"))?;
         let mut waiting = Waiting::default();
+        hold_standard_descriptors();
 
         let is_pid1 = std::process::id() == 1;
         if !is_pid1 && let Err(e) = nix::sys::prctl::set_child_subreaper(true) {
@@ -334,7 +351,11 @@ impl Host {
         };
         match done {
             Ok(()) => probes.watched = wanted,
-            Err(e) => warn!("probes are not answered: {e}"),
+            Err(_) if probes.complained => {}
+            Err(e) => {
+                warn!("probes are not answered: cannot wait for them (epoll): {}", e.desc());
+                probes.complained = true;
+            }
         }
     }
 
@@ -394,7 +415,13 @@ impl Probes {
             .or_else(|e| if called.as_bytes().contains(&b'/') { File::open(called) } else { Err(e) });
         let opened = match (health::listen(address), image) {
             (Ok(listener), Ok(image)) => {
-                return Ok(Some(Probes { listener, watched: false, channel: None, image: image.into() }));
+                return Ok(Some(Probes {
+                    listener,
+                    watched: false,
+                    complained: false,
+                    channel: None,
+                    image: image.into(),
+                }));
             }
             (Err(e), _) => format!("cannot answer probes at {address}: {e}"),
             (_, Err(e)) => format!("cannot answer probes: cannot open our own binary: /proc/self/exe: {e}"),

@@ -3,7 +3,7 @@
 
 use super::sys::process::kill;
 use super::wait::Source;
-use super::{HEALTH, Host, MAIN, environment, health, log, tree};
+use super::{HEALTH, HEALTH_ROLE, Host, MAIN, environment, health, log, tree};
 use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, State, UnitId, Whom};
 use crate::launch;
 use crate::plan::environment::passed_descriptors;
@@ -43,11 +43,14 @@ impl Host {
         // The role's end of its channel, which is to be open until the role is there.
         let mut _channel = None;
         let plan = if unit == HEALTH {
-            let (plan, channel) = self.plan_role()?;
+            let (plan, channel) = match self.plan_role() {
+                Ok(planned) => planned,
+                Err(failure) => return self.cannot_spawn(unit, kind, HEALTH_ROLE, failure),
+            };
             _channel = Some(channel);
             plan
         } else {
-            match self.main_plan.take().filter(|_| main) {
+            match if main { self.main_plan.take() } else { None } {
                 Some(plan) => plan,
                 None => self.compile(spawn)?,
             }
@@ -56,19 +59,40 @@ impl Host {
         // A child may end before anyone could open its pidfd.
         self.reaper.attend(&mut self.ended);
         let spawned = launch::spawn(&plan);
-        if let Ok(pid) = spawned {
-            self.reaper.born(run, unit, pid);
-        }
-        if let Err(failure) = spawned {
-            let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
-            self.warn(unit, Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
-        }
+        let done = match spawned {
+            Ok(pid) => {
+                self.reaper.born(run, unit, pid);
+                if let Some(probes) = self.probes.as_mut().filter(|_| unit == HEALTH) {
+                    probes.complained = false;
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
+                self.cannot_spawn(unit, kind, &program, failure)
+            }
+        };
         // The files of EnvironmentFile= are read anew each time.
         let lasts = |spec: &Spec| spec.exec.environment_files.is_empty();
         if main && self.engine.service(unit).is_some_and(|service| lasts(service.spec())) {
             self.main_plan = Some(plan);
         }
-        spawned.map(drop)
+        done
+    }
+
+    /// Tells why. The role is tried again for as long as a client waits, and that is told once.
+    fn cannot_spawn(
+        &mut self,
+        unit: UnitId,
+        kind: ExecKind,
+        program: &str,
+        failure: SpawnFailure,
+    ) -> Result<(), SpawnFailure> {
+        let role = self.probes.as_mut().filter(|_| unit == HEALTH);
+        if !role.is_some_and(|probes| std::mem::replace(&mut probes.complained, true)) {
+            self.warn(unit, Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
+        }
+        Err(failure)
     }
 
     /// Removes what was made for a run of the main service that has ended. Before the actions that follow from its end,
@@ -178,34 +202,44 @@ impl Host {
                 }
                 let spared = [main, control].into_iter().flatten().filter_map(|run| self.reaper.pid(run));
                 let spared: Vec<i32> = spared.collect();
-                self.signal_service(&spared, signal)
+                return self.signal_service(unit, &spared, signal);
             }
             Whom::Everything => {
                 if self.reaper.nobody() {
                     return;
                 }
+                if !self.is_pid1 {
+                    return self.told(unit, signal, self.signal_below(&[], &[], signal));
+                }
                 // As PID 1 this is everything in the namespace, at once: nobody can fork out of it.
-                if self.is_pid1 { kill(-1, signal.number()) } else { self.signal_below(&[], &[], signal) }
+                kill(-1, signal.number())
             }
         };
         match sent {
             Ok(()) | Err(Errno::ESRCH) => {}
-            Err(e) => self.warn(unit, Level::Warn, format!("cannot send {signal}: {}", e.desc())),
+            Err(e) => self.told(unit, signal, Err(e.desc())),
+        }
+    }
+
+    fn told(&self, unit: UnitId, signal: Signal, sent: Result<(), &str>) {
+        if let Err(why) = sent {
+            self.warn(unit, Level::Warn, format!("cannot send {signal}: {why}"));
         }
     }
 
     /// Signals every process of the one service but those spared: all below us that are no role's.
-    fn signal_service(&self, spared: &[i32], signal: Signal) -> Result<(), Errno> {
+    fn signal_service(&self, unit: UnitId, spared: &[i32], signal: Signal) {
         let roles: Vec<i32> = self.reaper.pids_of(HEALTH).collect();
         let sent = self.signal_below(&roles, spared, signal);
         if sent.is_err() && self.is_pid1 && spared.is_empty() {
             // Without /proc nobody can be told apart. The role that dies of it comes back with the next probe.
-            return kill(-1, signal.number());
+            let _none = kill(-1, signal.number());
+        } else {
+            self.told(unit, signal, sent);
         }
-        sent
     }
 
-    fn signal_below(&self, except: &[i32], spared: &[i32], signal: Signal) -> Result<(), Errno> {
+    fn signal_below(&self, except: &[i32], spared: &[i32], signal: Signal) -> Result<(), &'static str> {
         let each = |pid: i32, signal: Signal| {
             if !spared.contains(&pid) {
                 // One that has ended meanwhile, or is another user's below a subreaper without privilege.
@@ -226,7 +260,7 @@ impl Host {
         if looks == LOOKS_MAX && self.is_pid1 {
             // It cannot be frozen, and outgrows its end. Nobody can fork out of this; what it hits beside the service are
             // our roles and whoever was let in from outside, and whom we spare gets the same signal from us.
-            return kill(-1, signal.number());
+            let _none = kill(-1, signal.number());
         }
         Ok(())
     }
@@ -244,7 +278,7 @@ impl Host {
             Some(_) => match tree::descendants(std::process::id() as i32, &roles) {
                 Ok(left) => left.is_empty(),
                 Err(e) => {
-                    warn!("cannot tell who is left, ending our own roles first: /proc: {e}");
+                    warn!("cannot tell who is left, ending our own roles first: {e}");
                     for pid in roles {
                         // It has ended already, then.
                         let _ended = kill(pid, Signal::KILL.number());

@@ -1,10 +1,9 @@
 //! The processes below us, as `/proc` has them at the moment of looking.
 //!
 //! A walk is a snapshot that may be stale as soon as it is made, so whoever acts on one looks again until
-//! nothing new appears. Without `/proc` there is no walk, and the caller must do without.
+//! nothing new appears. Without a `/proc` of our own PID namespace there is no walk, and the caller must do without.
 #![forbid(unsafe_code)]
 
-use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
@@ -12,8 +11,8 @@ use std::io::Read;
 /// Every process that descends from `root`, without those below any of `except` and without these themselves.
 ///
 /// # Errors
-/// Where `/proc` cannot be listed.
-pub fn descendants(root: i32, except: &[i32]) -> Result<BTreeSet<i32>, Errno> {
+/// Where `/proc` cannot be listed, and why.
+pub fn descendants(root: i32, except: &[i32]) -> Result<BTreeSet<i32>, &'static str> {
     let mut family = Family::below(root, except);
     family.look(|_| {})?;
     Ok(family.members)
@@ -43,15 +42,20 @@ impl Family {
     /// before it could be placed and may have left a child behind.
     ///
     /// # Errors
-    /// Where `/proc` cannot be listed.
-    pub fn look(&mut self, mut found: impl FnMut(i32)) -> Result<bool, Errno> {
+    /// Where `/proc` cannot be listed, and why.
+    pub fn look(&mut self, mut found: impl FnMut(i32)) -> Result<bool, &'static str> {
         let mut more = false;
         // Whose parent is not placed yet, by that parent.
         let mut unplaced: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
         let mut todo = Vec::new();
         let mut buffer = String::new();
-        let listed = fs::read_dir("/proc");
-        for entry in listed.map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::ENOENT)))? {
+        // An image has an empty folder where nothing is mounted; and in the /proc of another namespace we have another number,
+        // and so does everybody whom we would signal.
+        let us = fs::read_link("/proc/self").map_err(|_| "/proc is not mounted")?;
+        if us.to_str().and_then(|us| us.parse().ok()) != Some(std::process::id()) {
+            return Err("/proc is that of another PID namespace");
+        }
+        for entry in fs::read_dir("/proc").map_err(|_| "/proc cannot be listed")? {
             let Ok(entry) = entry else { continue };
             let name = entry.file_name();
             let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };

@@ -15,7 +15,7 @@ const MAY_ENTER: &[(&str, &[&str])] = &[
     ("unit", &["unit"]),
     ("plan", &["plan", "unit::spec", "unit::calls", "unit::words"]),
     ("launch", &["launch", "plan", "engine::SpawnFailure", "unit::spec", "host::sys"]),
-    ("host", &["host", "engine", "plan", "launch", "unit::spec", "wire"]),
+    ("host", &["host", "engine", "plan", "launch", "unit::environment_file", "unit::spec", "wire"]),
     ("roles", &["roles", "wire"]),
     ("cli", &["cli", "engine", "host", "launch", "plan", "roles", "unit", "wire"]),
 ];

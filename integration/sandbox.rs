@@ -16,7 +16,9 @@ use tinysvc::engine::SpawnFailure;
 use tinysvc::host::facility::facility;
 use tinysvc::host::sys::credentials;
 use tinysvc::launch::spawn_shielded;
-use tinysvc::plan::{Compiled, Enforcement, Plan, PlanError, Session, SignalState, compile, role_plan};
+use tinysvc::plan::{
+    Compiled, Enforcement, Plan, PlanError, Session, SignalState, Surroundings, compile, role_plan,
+};
 use tinysvc::unit::spec::{
     AddressFamilies, Architectures, CallFilter, Command, ExecSpec, Limit, Privilege, SandboxMode, Spec,
     WorkingDirectory,
@@ -267,7 +269,8 @@ fn compiled(edit: impl FnOnce(&mut ExecSpec), attempts: &[&str]) -> Result<Compi
         from_command_line: false,
     };
     let env = [("HOME".into(), "/container".into()), ("PATH".into(), "/bin:/usr/bin".into())];
-    compile(&spec, &command, &env, &facility(), SignalState::default(), false)
+    let surroundings = Surroundings { container: &env, ..Surroundings::default() };
+    compile(&spec, &command, &surroundings, &facility())
 }
 
 /// What the attempts yield under these directives, in order; the signal's name last if one killed it.
@@ -792,7 +795,7 @@ fn strict_refuses_what_does_not_hold() {
         privilege: Privilege::Sandboxed,
         from_command_line: false,
     };
-    let error = compile(&spec, &command, &[], &facility(), SignalState::default(), false).unwrap_err();
+    let error = compile(&spec, &command, &Surroundings::default(), &facility()).unwrap_err();
     assert_eq!(error.status, 205);
     assert!(error.message.starts_with("LimitNOFILE= does not hold here and Sandbox=strict: "), "{error}");
 }

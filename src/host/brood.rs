@@ -7,10 +7,11 @@
 
 use super::reap::{Ended, Reaper};
 use super::sys::process::kill;
-use super::{log, tree};
+use super::{environment, log, tree};
 use crate::engine::{Level, Note, Run, SpawnFailure, UnitId, Whom};
 use crate::launch;
-use crate::plan::{self, Enforcement, Facility, Plan, PlanError, SignalState};
+use crate::plan::environment::OWN_PID;
+use crate::plan::{self, Enforcement, Facility, Manner, Plan, PlanError, SignalState, Surroundings};
 use crate::unit::spec::{ExecKind, NotifyAccess, Signal, Spec};
 use nix::errno::Errno;
 use std::ffi::OsString;
@@ -33,14 +34,16 @@ pub struct Brood {
     spec: Spec,
     origin: Origin,
     reaper: Reaper,
-    /// The main command's plan, compiled once for all its restarts.
-    main_plan: Option<Plan>,
+    /// `$INVOCATION_ID` of this activation.
+    invocation: String,
+    /// Folders or credentials were made that are to be removed at the end of the activation.
+    leftovers: bool,
 }
 
 impl Brood {
     /// Nobody yet.
     pub fn new(unit: UnitId, spec: Spec, origin: Origin) -> Brood {
-        Brood { unit, spec, origin, reaper: Reaper::default(), main_plan: None }
+        Brood { unit, spec, origin, reaper: Reaper::default(), invocation: String::new(), leftovers: false }
     }
 
     /// Starts a command and returns its pid.
@@ -54,11 +57,14 @@ impl Brood {
         index: usize,
         variables: &[(String, String)],
     ) -> Result<i32, SpawnFailure> {
-        let main = kind == ExecKind::Start;
-        let plan = match self.main_plan.take().filter(|_| main) {
-            Some(plan) => plan,
-            None => self.compile(kind, index, variables)?,
-        };
+        let first = [ExecKind::Condition, ExecKind::StartPre, ExecKind::Start]
+            .into_iter()
+            .find(|kind| !self.spec.service.commands(*kind).is_empty());
+        if first == Some(kind) && index == 0 {
+            self.invocation = invocation_id();
+        }
+        let plan = self.compile(kind, index, variables)?;
+        self.leftovers |= !(plan.folders.is_empty() && plan.credentials.is_none());
         let spawned = launch::spawn(&plan);
         match spawned {
             Ok(pid) => self.reaper.born(run, self.unit, pid),
@@ -66,9 +72,6 @@ impl Brood {
                 let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
                 self.say(Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
             }
-        }
-        if main {
-            self.main_plan = Some(plan);
         }
         spawned
     }
@@ -82,8 +85,9 @@ impl Brood {
         let (spec, origin) = (&self.spec, &self.origin);
         let command = spec.service.commands(kind).get(index);
         let command = command.ok_or(SpawnFailure::Resources { errno: libc::ENOENT })?;
-        let mut environment = origin.environment.clone();
-        let mut set = |name: &str, value: OsString| environment.push((name.into(), value));
+        let mut said: Vec<(OsString, OsString)> = Vec::new();
+        let mut set = |name: &str, value: OsString| said.push((name.into(), value));
+        set("INVOCATION_ID", self.invocation.clone().into());
         if let Some(address) =
             origin.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None)
         {
@@ -91,13 +95,24 @@ impl Brood {
         }
         if spec.service.watchdog.as_micros() > 0 {
             set("WATCHDOG_USEC", spec.service.watchdog.as_micros().to_string().into());
+            set("WATCHDOG_PID", OWN_PID.into());
         }
         for (name, value) in variables {
             set(name, value.into());
         }
-        // It wins over what is set here, as with systemd.
-        environment.extend(spec.exec.environment.iter().cloned());
-        match plan::compile(spec, command, &environment, &origin.facility, origin.signals, false) {
+        let files = environment::read_all(&spec.exec.environment_files).map_err(|(path, error)| {
+            self.say(Level::Error, format!("cannot read {} (EnvironmentFile=): {error}", path.display()));
+            SpawnFailure::Resources { errno: error.raw_os_error().unwrap_or(libc::ENOENT) }
+        })?;
+        let surroundings = Surroundings {
+            manner: Manner::Unit,
+            container: &origin.environment,
+            said: &said,
+            files: &files,
+            signals: origin.signals,
+            ..Surroundings::default()
+        };
+        match plan::compile(spec, command, &surroundings, &origin.facility) {
             Ok(compiled) => {
                 for holding in compiled.holdings.iter().filter(|_| kind == ExecKind::Start) {
                     if let Enforcement::Degraded(how) = &holding.by {
@@ -170,6 +185,18 @@ impl Brood {
         Some(found)
     }
 
+    /// Removes what was made for an activation that is over; `restart` if another follows.
+    pub fn clean_up(&mut self, restart: bool) {
+        if !std::mem::take(&mut self.leftovers) {
+            return;
+        }
+        let credentials = self.origin.facility.probe().credentials();
+        let paths = plan::folder::leftovers(&self.spec, restart, &credentials);
+        if let Err((path, errno)) = launch::folders::remove(&paths) {
+            self.say(Level::Warn, format!("cannot remove {path}: {}", errno.desc()));
+        }
+    }
+
     /// Reaps, and says which runs have ended. `true` if there may be more.
     pub fn collect(&mut self, ended: &mut Vec<Ended>) -> bool {
         self.reaper.collect(ended, None)
@@ -184,6 +211,12 @@ impl Brood {
         let note = Note { level, unit: Some(self.unit), text, state: None, result: None, exit: None };
         log::note(&note, Some(&self.spec.name));
     }
+}
+
+/// 128 random bits as 32 hexadecimal digits; sd-id128(3).
+fn invocation_id() -> String {
+    let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+    uuid.chars().filter(char::is_ascii_hexdigit).collect()
 }
 
 /// The number in a PID file. Its first word counts, as with systemd.

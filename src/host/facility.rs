@@ -7,7 +7,7 @@ use super::sys::{credentials, resource, seccomp};
 use crate::plan::facility::{CapabilitySets, Facility, Ids, NamespaceFile, Probe};
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::unistd::{getegid, geteuid, getgroups};
+use nix::unistd::{AccessFlags, access, getegid, geteuid, getgroups};
 use std::fs::File;
 use std::io::Read;
 
@@ -85,6 +85,20 @@ impl Probe for Kernel {
 
     fn group(&self) -> Vec<u8> {
         read("/etc/group").unwrap_or_default()
+    }
+
+    fn credentials(&self) -> String {
+        let can_write = |path: &str| access(path, AccessFlags::W_OK | AccessFlags::X_OK);
+        let run = "/run/credentials";
+        match can_write(run) {
+            Ok(()) => return run.to_owned(),
+            Err(Errno::ENOENT) if can_write("/run").is_ok() => return run.to_owned(),
+            Err(_) => {}
+        }
+        // Memory, and then whatever there is. Others may write there too, so the folder must be our own, which its maker
+        // makes sure of.
+        let base = ["/dev/shm", "/tmp"].into_iter().find(|base| can_write(base).is_ok()).unwrap_or("/run");
+        format!("{base}/tinysvc-credentials-{}", geteuid())
     }
 }
 

@@ -10,7 +10,6 @@
 use super::brood::Origin;
 use super::control::{self, CLIENTS_MAX, Client};
 use super::notify::NotifySocket;
-use super::reap::Reaper;
 use super::scope::{self, Tale, Word};
 use super::signals::Signals;
 use super::sys::process::{exit_now, fork, kill, wait_any};
@@ -18,8 +17,8 @@ use super::world::Here;
 use super::{calamity, cannot, facility, log, now, tree};
 use crate::engine::notify::Message;
 use crate::engine::{
-    Action, ActiveState, Client as ClientId, Engine, Event, KillWhom, Note, Role, Run, Seek, Sender, Service,
-    Spawn, SpawnFailure, UnitId, Verb, Whom, exit_code,
+    Action, Client as ClientId, Engine, Event, KillWhom, Note, Role, Run, Seek, Sender, Service, Spawn,
+    SpawnFailure, State, UnitId, Verb, Whom, exit_code,
 };
 use crate::unit::spec::condition::{Verdict, evaluate};
 use crate::unit::spec::{Exit, Relation, Signal, Span, Spec};
@@ -69,6 +68,8 @@ struct Scope {
     asked: bool,
     /// The activation that it was made for is over.
     retired: bool,
+    /// Nothing was made in it that has not been removed.
+    clean: bool,
 }
 
 /// One client and what it waits for.
@@ -130,6 +131,10 @@ impl Manager {
         {
             warn!("orphans will not be reaped: cannot become a subreaper: {e}");
         }
+        // Where services start that say nothing else.
+        if let Err(e) = nix::unistd::chdir("/") {
+            warn!("cannot change to /: {e}");
+        }
         let notify = NotifySocket::open().map_err(cannot("offer NOTIFY_SOCKET"))?;
         epoll.add(&notify, readable(NOTIFY)).map_err(cannot("wait for readiness messages (epoll)"))?;
         let control = control::open().map_err(cannot("listen for control commands"))?;
@@ -167,6 +172,7 @@ impl Manager {
             for fact in facts.drain(..) {
                 self.engine.step(now, fact, &mut actions);
             }
+            self.clean_up();
             for action in actions.drain(..) {
                 if let Some(status) = self.perform(action) {
                     return status;
@@ -336,8 +342,8 @@ impl Manager {
             }
             Some(pid) => {
                 self.next_token += 1;
-                let (unsaid, asked, retired) = (VecDeque::new(), false, false);
-                self.scopes.insert(token, Scope { unit, pid, channel: ours, unsaid, asked, retired });
+                let (unsaid, asked, retired, clean) = (VecDeque::new(), false, false, true);
+                self.scopes.insert(token, Scope { unit, pid, channel: ours, unsaid, asked, retired, clean });
                 Ok(token)
             }
         }
@@ -392,6 +398,20 @@ impl Manager {
             }
         }
         self.retire();
+    }
+
+    /// What was made for an activation goes with its end, before another one begins.
+    fn clean_up(&mut self) {
+        let mut over = Vec::new();
+        for (token, scope) in self.scopes.iter_mut().filter(|(_, scope)| !scope.clean) {
+            let state = self.engine.service(scope.unit).map(|service| service.state());
+            let restart = state == Some(State::AutoRestart);
+            if restart || state.is_none_or(State::is_inactive) {
+                scope.clean = true;
+                over.push((*token, restart));
+            }
+        }
+        over.into_iter().for_each(|(token, restart)| self.tell(token, Word::CleanUp(restart)));
     }
 
     /// A scope whose activation is over goes as soon as nothing is left in it.
@@ -449,6 +469,9 @@ impl Manager {
             variables.push(("MAINPID".to_owned(), pid.to_string()));
         }
         variables.extend(environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        if let Some(scope) = self.scopes.get_mut(&token) {
+            scope.clean = false;
+        }
         self.tell(token, Word::Spawn(run, kind, index, variables));
     }
 

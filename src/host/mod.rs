@@ -13,6 +13,7 @@
 mod brood;
 mod calamity;
 pub mod control;
+mod environment;
 pub mod facility;
 pub mod health;
 pub mod log;
@@ -67,6 +68,8 @@ struct Host {
     facility: Facility,
     /// The main command's plan, compiled once for all its restarts.
     main_plan: Option<Plan>,
+    /// Something was made for the main service that goes when it has ended.
+    has_leftovers: bool,
     /// We were in the foreground of a terminal, which is the service's now.
     foreground: bool,
     is_pid1: bool,
@@ -193,6 +196,7 @@ impl Host {
             environment,
             facility: facility::facility(),
             main_plan: None,
+            has_leftovers: false,
             foreground: terminal::in_foreground(),
             is_pid1,
             notify,
@@ -217,6 +221,7 @@ impl Host {
             let now = now();
             for fact in facts.drain(..) {
                 self.engine.step(now, fact, &mut actions);
+                self.clean_up();
             }
             self.reap_orphans_for_free();
             for action in actions.drain(..) {

@@ -3,11 +3,12 @@
 
 use super::sys::process::{is_child, kill};
 use super::wait::Source;
-use super::{HEALTH, HEALTH_ROLE, Host, health, log, tree};
-use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, UnitId, Whom};
+use super::{HEALTH, HEALTH_ROLE, Host, MAIN, environment, health, log, tree};
+use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, State, UnitId, Whom};
 use crate::launch;
-use crate::plan::{self, Enforcement, Plan, PlanError};
-use crate::unit::spec::{ExecKind, NotifyAccess, Signal, status};
+use crate::plan::environment::passed_descriptors;
+use crate::plan::{self, Enforcement, Plan, PlanError, Surroundings};
+use crate::unit::spec::{ExecKind, NotifyAccess, Signal, Spec, status};
 use ::log::warn;
 use nix::errno::Errno;
 use std::ffi::{CString, OsString};
@@ -61,6 +62,7 @@ impl Host {
                 None => self.compile(spawn)?,
             }
         };
+        self.has_leftovers |= unit == MAIN && !(plan.folders.is_empty() && plan.credentials.is_none());
         // A child may end before anyone could open its pidfd.
         self.reaper.attend(&mut self.ended);
         let spawned = launch::spawn(&plan);
@@ -77,7 +79,9 @@ impl Host {
                 self.cannot_spawn(unit, kind, &program, failure)
             }
         };
-        if main {
+        // The files of EnvironmentFile= are read anew each time.
+        let lasts = |spec: &Spec| spec.exec.environment_files.is_empty();
+        if main && self.engine.service(unit).is_some_and(|service| lasts(service.spec())) {
             self.main_plan = Some(plan);
         }
         done
@@ -98,13 +102,31 @@ impl Host {
         Err(failure)
     }
 
+    /// Removes what was made for a run of the main service that has ended. Before the actions that follow from its end,
+    /// one of which may start it again.
+    pub(super) fn clean_up(&mut self) {
+        if !self.has_leftovers {
+            return;
+        }
+        let Some(service) = self.engine.service(MAIN) else { return };
+        let restart = service.state() == State::AutoRestart;
+        if !restart && !service.state().is_inactive() {
+            return;
+        }
+        self.has_leftovers = false;
+        let paths = plan::folder::leftovers(service.spec(), restart, &self.facility.probe().credentials());
+        if let Err((path, errno)) = launch::folders::remove(&paths) {
+            self.warn(MAIN, Level::Warn, format!("cannot remove {path}: {}", errno.desc()));
+        }
+    }
+
     fn compile(&mut self, spawn: Spawn) -> Result<Plan, SpawnFailure> {
         let gone = SpawnFailure::Resources { errno: libc::ENOENT };
         let service = self.engine.service(spawn.unit).ok_or(gone)?;
         let spec = service.spec();
         let command = spec.service.commands(spawn.kind).get(spawn.index).ok_or(gone)?;
-        let mut environment = self.environment.clone();
-        let mut set = |name: &str, value: OsString| environment.push((name.into(), value));
+        let mut said: Vec<(OsString, OsString)> = Vec::new();
+        let mut set = |name: &str, value: OsString| said.push((name.into(), value));
         if let Some(socket) =
             self.notify.as_ref().filter(|_| spec.service.notify_access() != NotifyAccess::None)
         {
@@ -119,12 +141,26 @@ impl Host {
         for (name, value) in spawn.environment {
             set(name, value.into());
         }
-        // It wins over what is set here, as with systemd.
-        environment.extend(spec.exec.environment.iter().cloned());
         let main = spawn.kind == ExecKind::Start;
-        let state = self.signals.original();
-        let foreground = main && self.foreground;
-        match plan::compile(spec, command, &environment, &self.facility, state, foreground) {
+        let files = match environment::read_all(&spec.exec.environment_files) {
+            Ok(files) => files,
+            Err((path, error)) => {
+                let text = format!("cannot read {} (EnvironmentFile=): {error}", path.display());
+                self.warn(spawn.unit, Level::Error, text);
+                return Err(SpawnFailure::Resources { errno: error.raw_os_error().unwrap_or(libc::ENOENT) });
+            }
+        };
+        let named = passed_descriptors(&self.environment, std::process::id());
+        let surroundings = Surroundings {
+            named: &named,
+            container: &self.environment,
+            said: &said,
+            files: &files,
+            signals: self.signals.original(),
+            foreground: main && self.foreground,
+            ..Surroundings::default()
+        };
+        match plan::compile(spec, command, &surroundings, &self.facility) {
             Ok(compiled) => {
                 for holding in compiled.holdings.iter().filter(|_| main) {
                     if let Enforcement::Degraded(how) = &holding.by {
@@ -265,6 +301,20 @@ pub(super) const fn step(exit: u8) -> &'static str {
         status::LIMITS => "set a resource limit (Limit*=)",
         status::OOM_ADJUST => "set the OOM score (OOMScoreAdjust=)",
         status::SIGNAL_MASK => "restore the signals",
+        status::STDIN => "open standard input (StandardInput=)",
+        status::STDOUT => "open standard output (StandardOutput=)",
+        status::STDERR => "open standard error (StandardError=)",
+        status::IOPRIO => "set the class for disks (IOSchedulingClass=, IOSchedulingPriority=)",
+        status::TIMERSLACK => "set the timer slack (TimerSlackNSec=)",
+        status::SETSCHEDULER => "set the scheduling policy (CPUSchedulingPolicy=)",
+        status::CPUAFFINITY => "choose the processors (CPUAffinity=)",
+        status::PERSONALITY => "set the personality (Personality=)",
+        status::CREDENTIALS => "make the credentials (LoadCredential=, SetCredential=)",
+        233 => "make the folders (RuntimeDirectory=)",
+        238 => "make the folders (StateDirectory=)",
+        239 => "make the folders (CacheDirectory=)",
+        240 => "make the folders (LogsDirectory=)",
+        241 => "make the folders (ConfigurationDirectory=)",
         status::SECUREBITS => "set the secure bits (SecureBits=)",
         status::GROUP => "set the groups (Group=, SupplementaryGroups=)",
         status::USER => "set the user (User=)",

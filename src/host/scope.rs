@@ -38,6 +38,8 @@ pub enum Word {
     Find(Run, Option<u32>, Option<String>),
     /// Say whether anything is left; said again when that becomes so.
     IsEmpty,
+    /// The activation is over: remove what was made for it. `true` if another one follows.
+    CleanUp(bool),
 }
 
 /// What a scope tells PID 1.
@@ -132,6 +134,7 @@ fn obey(brood: &mut Brood, channel: &OwnedFd, word: Word, asked_empty: &mut bool
             );
         }
         Word::IsEmpty => *asked_empty = true,
+        Word::CleanUp(restart) => brood.clean_up(restart),
     }
 }
 
@@ -252,6 +255,7 @@ impl Word {
                 bytes.extend_from_slice(file.as_bytes());
             }
             Word::IsEmpty => bytes.push(b'e'),
+            Word::CleanUp(restart) => bytes.extend([b'c', u8::from(*restart)]),
         }
         bytes
     }
@@ -290,6 +294,7 @@ impl Word {
                 Word::Find(run, (pid != 0).then_some(pid), (!file.is_empty()).then_some(file))
             }
             b'e' => Word::IsEmpty,
+            b'c' => Word::CleanUp(fields.byte()? != 0),
             _ => return None,
         };
         fields.0.is_empty().then_some(word)
@@ -386,6 +391,7 @@ mod tests {
             Word::Find(run, Some(4_194_304), None),
             Word::Find(run, None, Some("/run/a b.pid".to_owned())),
             Word::IsEmpty,
+            Word::CleanUp(true),
         ];
         for word in words {
             let bytes = word.encode();

@@ -5,9 +5,9 @@
 //! runs in the parent.
 #![forbid(unsafe_code)]
 
-use super::{ListenPid, shell_words};
+use super::{PidWord, shell_words, stream};
 use crate::host::sys::exec::{Words, execve, execveat};
-use crate::host::sys::{credentials, descriptor, resource, seccomp, signal, terminal};
+use crate::host::sys::{credentials, descriptor, resource, scheduling, seccomp, signal, terminal};
 use crate::plan::{Filter, Plan, Session, Step};
 use crate::unit::spec::{Status, status};
 use nix::errno::Errno;
@@ -16,6 +16,7 @@ use nix::sys::prctl;
 use nix::sys::signal::kill;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, chdir, getpgrp, getpid, setpgid, setsid, write};
+use std::ffi::CStr;
 use std::os::fd::AsRawFd;
 
 /// A step that failed.
@@ -33,7 +34,7 @@ pub struct Child<'a> {
     argv: Words<'a>,
     env: Words<'a>,
     shell: Option<Words<'a>>,
-    listen_pid: Option<&'a mut ListenPid>,
+    pid_words: &'a mut [PidWord],
     /// Of the plan; sources move out of the way of targets.
     descriptors: Vec<(i32, i32)>,
     image: Option<i32>,
@@ -43,13 +44,13 @@ pub struct Child<'a> {
 
 impl<'a> Child<'a> {
     /// Makes ready, in the parent.
-    pub fn new(plan: &'a Plan, listen_pid: Option<&'a mut ListenPid>) -> Child<'a> {
+    pub fn new(plan: &'a Plan, pid_words: &'a mut [PidWord]) -> Child<'a> {
         Child {
             plan,
             argv: Words::of(&plan.argv),
             env: Words::of(&plan.env),
             shell: shell_words(plan),
-            listen_pid,
+            pid_words,
             descriptors: plan.descriptors.clone(),
             image: plan.image,
             failure: None,
@@ -76,12 +77,12 @@ impl<'a> Child<'a> {
         let plan = self.plan;
         let (status, done) = match step {
             Step::Descriptors => (status::FDS, self.descriptors()),
-            Step::Session => (status::SETSID, enter_session(plan.session)),
+            Step::Streams => return self.streams(),
+            Step::Session => (session_status(plan.session), enter_session(plan.session)),
             Step::Signals => (status::SIGNAL_MASK, self.dispositions()),
             Step::Nice => (status::NICE, plan.nice.map_or(Ok(()), resource::set_nice)),
-            Step::OomScore => {
-                (status::OOM_ADJUST, plan.oom_score_adjust.map_or(Ok(()), set_oom_score_adjust))
-            }
+            Step::Scheduling => return self.scheduling(),
+            Step::OomScore => (status::OOM_ADJUST, self.memory()),
             Step::Limits => (status::LIMITS, self.limits()),
             Step::Umask => (status::EXEC, self.umask()),
             Step::BoundingSet => (status::CAPABILITIES, self.bounding_set()),
@@ -120,6 +121,44 @@ impl<'a> Child<'a> {
             }
         }
         Ok(())
+    }
+
+    fn streams(&self) -> Result<(), Failure> {
+        let statuses = [status::STDIN, status::STDOUT, status::STDERR];
+        let mut streams = (0..).zip(self.plan.streams.iter().zip(statuses));
+        streams.try_for_each(|(number, (stream, status))| {
+            stream::place(stream, number).map_err(|errno| Failure { status, errno })
+        })
+    }
+
+    fn scheduling(&self) -> Result<(), Failure> {
+        let Some(wanted) = &self.plan.scheduling else { return Ok(()) };
+        let failed = |status| move |errno| Failure { status, errno };
+        if let Some((policy, priority, reset)) = wanted.policy {
+            scheduling::set_policy(policy, priority, reset).map_err(failed(status::SETSCHEDULER))?;
+        }
+        if !wanted.affinity.is_empty() {
+            scheduling::set_affinity(&wanted.affinity).map_err(failed(status::CPUAFFINITY))?;
+        }
+        if let Some(value) = wanted.io {
+            scheduling::set_io_priority(value).map_err(failed(status::IOPRIO))?;
+        }
+        if let Some(slack) = wanted.timer_slack {
+            scheduling::set_timer_slack(slack).map_err(failed(status::TIMERSLACK))?;
+        }
+        if let Some(personality) = wanted.personality {
+            scheduling::set_personality(personality).map_err(failed(status::PERSONALITY))?;
+        }
+        Ok(())
+    }
+
+    /// What happens when memory runs out, and what is written of it then.
+    fn memory(&self) -> Result<(), Errno> {
+        if let Some(mask) = self.plan.core_filter {
+            // It is read in any base. Without /proc nobody will miss it.
+            let _ = write_decimal(c"/proc/self/coredump_filter", i32::try_from(mask).unwrap_or(i32::MAX));
+        }
+        self.plan.oom_score_adjust.map_or(Ok(()), |adjust| write_decimal(c"/proc/self/oom_score_adj", adjust))
     }
 
     fn dispositions(&self) -> Result<(), Errno> {
@@ -216,10 +255,10 @@ impl<'a> Child<'a> {
     /// As execvp(3): on through the folders unless the answer is final, and EACCES is told only if nothing better
     /// came after it.
     fn exec(&mut self) -> Errno {
-        if let Some(listen_pid) = self.listen_pid.take() {
-            let at = listen_pid.at;
+        for pid_word in std::mem::take(&mut self.pid_words) {
+            let at = pid_word.at;
             // A pid is positive.
-            if let Some(word) = listen_pid.write(getpid().as_raw().unsigned_abs()) {
+            if let Some(word) = pid_word.write(getpid().as_raw().unsigned_abs()) {
                 self.env.set(at, word);
             }
         }
@@ -256,6 +295,14 @@ fn each_bit(mask: u64, act: impl Fn(u8) -> Result<(), Errno>) -> Result<(), Errn
     (0..64).filter(|bit| mask & (1 << bit) != 0).try_for_each(act)
 }
 
+/// The exit status if there can be no such session.
+fn session_status(session: Session) -> Status {
+    match session {
+        Session::NewTakingTerminal | Session::NewOnlyWithTerminal => status::STDIN,
+        _ => status::SETSID,
+    }
+}
+
 fn enter_session(session: Session) -> Result<(), Errno> {
     // The parent need not do this too, as it does not run before the child has its program.
     let lead_group = || setpgid(Pid::from_raw(0), Pid::from_raw(0));
@@ -282,8 +329,12 @@ fn enter_session(session: Session) -> Result<(), Errno> {
         Session::NewWithTerminal => {
             setsid()?;
             // ENOTTY: standard input is no terminal. EPERM: it is another session's.
-            let _ = terminal::take(0);
+            let _ = terminal::take(0, false);
             Ok(())
+        }
+        Session::NewTakingTerminal | Session::NewOnlyWithTerminal => {
+            setsid()?;
+            terminal::take(0, session == Session::NewTakingTerminal)
         }
     }
 }
@@ -304,12 +355,12 @@ fn take_foreground(fd: i32, before: Pid) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Writes `/proc/self/oom_score_adj`: proc_pid_oom_score_adj(5).
-fn set_oom_score_adjust(adjust: i32) -> Result<(), Errno> {
-    // -1000 to 1000.
-    let mut text = [0u8; 8];
+/// Writes a number to a file of `/proc`.
+fn write_decimal(path: &CStr, number: i32) -> Result<(), Errno> {
+    // A sign and ten digits.
+    let mut text = [0u8; 12];
     let mut at = text.len();
-    let mut rest = adjust.unsigned_abs();
+    let mut rest = number.unsigned_abs();
     loop {
         at = at.saturating_sub(1);
         if let Some(digit) = text.get_mut(at) {
@@ -321,12 +372,12 @@ fn set_oom_score_adjust(adjust: i32) -> Result<(), Errno> {
             break;
         }
     }
-    if adjust < 0 {
+    if number < 0 {
         at = at.saturating_sub(1);
         if let Some(sign) = text.get_mut(at) {
             *sign = b'-';
         }
     }
-    let file = open(c"/proc/self/oom_score_adj", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     write(&file, text.get(at..).unwrap_or_default()).map(drop)
 }

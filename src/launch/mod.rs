@@ -8,11 +8,15 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod credentials;
+pub mod folders;
+mod stream;
 
 use crate::engine::SpawnFailure;
 use crate::host::sys::exec::Words;
 use crate::host::sys::{signal, spawn};
 use crate::plan::Plan;
+use crate::unit::spec::status;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::wait::waitpid;
@@ -47,8 +51,9 @@ pub struct Failed {
 /// # Errors
 /// As [`spawn`].
 pub fn start(plan: &Plan) -> Result<i32, Failed> {
-    let mut listen_pid = ListenPid::new(plan);
-    let mut child = apply::Child::new(plan, listen_pid.as_mut());
+    prepare(plan).map_err(|failure| Failed { pid: None, failure })?;
+    let mut pid_words = pid_words(plan);
+    let mut child = apply::Child::new(plan, &mut pid_words);
     // A change of user marks the memory as not to be looked at from outside (PR_SET_DUMPABLE(2const)), and for now that
     // memory is ours too: `/proc/1/fd` would belong to root and be closed to a root without CAP_SYS_PTRACE.
     let dumpable = plan.identity.is_some() && prctl::get_dumpable() == Ok(true);
@@ -82,35 +87,55 @@ pub fn spawn_shielded(plan: &Plan) -> Result<i32, SpawnFailure> {
     spawned
 }
 
-/// The `LISTEN_PID=` of an environment that speaks of us, to be made to speak of the child: sd_listen_fds(3)
-/// obeys it only in the process that it names. One that names another process stays.
-struct ListenPid {
-    /// Its place in the environment.
-    at: usize,
-    /// `LISTEN_PID=`, ten digits at most, and a null byte.
-    text: [u8; 24],
+/// What is made in the parent: it allocates, and takes as long as the file system does.
+fn prepare(plan: &Plan) -> Result<(), SpawnFailure> {
+    folders::make(&plan.folders)
+        .map_err(|(status, errno)| SpawnFailure::Setup { status, errno: errno as i32 })?;
+    let made = plan.credentials.as_ref().map_or(Ok(()), credentials::make);
+    made.map_err(|errno| SpawnFailure::Setup { status: status::CREDENTIALS, errno: errno as i32 })
 }
 
-impl ListenPid {
-    const NAME: &[u8] = b"LISTEN_PID=";
+/// The variables that hold the child's own pid: those of the plan, and a `LISTEN_PID=` that speaks of us, since
+/// sd_listen_fds(3) obeys it only in the process that it names. One that names another process stays.
+fn pid_words(plan: &Plan) -> Vec<PidWord> {
+    let mut words: Vec<PidWord> = plan.own_pid.iter().filter_map(|at| PidWord::new(plan, *at)).collect();
+    let listen = |word: &CString| word.to_bytes().starts_with(b"LISTEN_PID=");
+    if !plan.keep_listen_pid
+        && let Some(at) = plan.env.iter().position(listen)
+        && let Some(mut ours) = PidWord::new(plan, at)
+        && ours.write(std::process::id()) == plan.env.get(at).map(CString::as_c_str)
+    {
+        words.push(ours);
+    }
+    words
+}
 
-    fn new(plan: &Plan) -> Option<ListenPid> {
-        if plan.keep_listen_pid {
-            return None;
-        }
-        let at = plan.env.iter().position(|word| word.to_bytes().starts_with(Self::NAME))?;
-        let mut ours = ListenPid { at, text: [0; 24] };
-        let word: &CStr = plan.env.get(at).map(CString::as_c_str)?;
-        (ours.write(std::process::id()) == Some(word)).then_some(ours)
+/// A variable whose value is the pid of the process that has it.
+struct PidWord {
+    /// Its place in the environment.
+    at: usize,
+    /// How long its name is, with the `=`.
+    name_len: usize,
+    /// The name and the `=`, ten digits at most, and a null byte.
+    text: [u8; 40],
+}
+
+impl PidWord {
+    /// `None` if there is no such word, or its name is longer than any that we know.
+    fn new(plan: &Plan, at: usize) -> Option<PidWord> {
+        let word = plan.env.get(at)?.to_bytes();
+        let name_len = word.iter().position(|b| *b == b'=')? + 1;
+        let mut text = [0; 40];
+        text.get_mut(..name_len.min(28))?.copy_from_slice(word.get(..name_len)?.get(..name_len.min(28))?);
+        (name_len <= 28).then_some(PidWord { at, name_len, text })
     }
 
-    /// `LISTEN_PID=pid`, without allocating.
+    /// `NAME=pid`, without allocating.
     fn write(&mut self, pid: u32) -> Option<&CStr> {
         let digits = pid.checked_ilog10().map_or(1, |log| log as usize + 1);
-        self.text = [0; 24];
-        self.text.get_mut(..Self::NAME.len())?.copy_from_slice(Self::NAME);
         let mut rest = pid;
-        for digit in self.text.get_mut(Self::NAME.len()..)?.get_mut(..digits)?.iter_mut().rev() {
+        self.text.get_mut(self.name_len..)?.fill(0);
+        for digit in self.text.get_mut(self.name_len..)?.get_mut(..digits)?.iter_mut().rev() {
             // Less than 10.
             *digit = b'0' + (rest % 10) as u8;
             rest /= 10;
@@ -132,31 +157,37 @@ mod tests {
 
     #[test]
     fn a_pid_is_written_as_digits() {
-        let mut listen_pid = ListenPid { at: 0, text: [0; 24] };
+        let plan = Plan { env: vec![c"LISTEN_PID=7".to_owned()], ..Plan::default() };
+        let mut word = PidWord::new(&plan, 0).unwrap();
         for (pid, text) in [
             (0, c"LISTEN_PID=0"),
+            (u32::MAX, c"LISTEN_PID=4294967295"),
             (1, c"LISTEN_PID=1"),
             (9, c"LISTEN_PID=9"),
             (10, c"LISTEN_PID=10"),
             (4_194_304, c"LISTEN_PID=4194304"),
-            (u32::MAX, c"LISTEN_PID=4294967295"),
         ] {
-            assert_eq!(listen_pid.write(pid), Some(text));
+            assert_eq!(word.write(pid), Some(text));
         }
     }
 
     #[test]
-    fn only_a_listen_pid_of_ours_is_rewritten() {
+    fn only_a_listen_pid_of_ours_is_rewritten_and_what_the_plan_names() {
         let us = CString::new(format!("LISTEN_PID={}", std::process::id())).unwrap();
+        let long = CString::new(format!("{}=", "X".repeat(28))).unwrap();
+        let own = c"SYSTEMD_EXEC_PID=".to_owned();
         let table = [
-            ("ours", vec![c"A=1".to_owned(), us.clone()], Some(1)),
-            ("another's", vec![c"LISTEN_PID=1".to_owned()], None),
-            ("not quite the name", vec![c"XLISTEN_PID=1".to_owned()], None),
-            ("none", vec![c"A=1".to_owned()], None),
+            ("ours", vec![c"A=1".to_owned(), us.clone()], vec![], vec![1]),
+            ("another's", vec![c"LISTEN_PID=1".to_owned()], vec![], vec![]),
+            ("not quite the name", vec![c"XLISTEN_PID=1".to_owned()], vec![], vec![]),
+            ("none", vec![c"A=1".to_owned()], vec![], vec![]),
+            ("both", vec![own.clone(), us.clone()], vec![0], vec![0, 1]),
+            ("no such place", vec![own], vec![1], vec![]),
+            ("a name that is too long", vec![long], vec![0], vec![]),
         ];
-        for (why, env, at) in table {
-            let plan = Plan { env, ..Plan::default() };
-            assert_eq!(ListenPid::new(&plan).map(|l| l.at), at, "{why}");
+        for (why, env, own_pid, at) in table {
+            let plan = Plan { env, own_pid, ..Plan::default() };
+            assert_eq!(pid_words(&plan).iter().map(|word| word.at).collect::<Vec<_>>(), at, "{why}");
         }
     }
 }

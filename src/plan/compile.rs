@@ -7,15 +7,15 @@
 //! A command without directives asks the facility nothing and opens no file.
 #![forbid(unsafe_code)]
 
+use super::environment::{self, Variable};
 use super::facility::{Capability, Facility};
 use super::identity::{self, Account};
-use super::{Plan, Session, SignalState, capability, filter, variables};
+use super::{Plan, Session, SignalState, capability, filter, folder, schedule, stream, variables};
 use crate::unit::spec::{Command, ExecSpec, Limit, Privilege, SandboxMode, Spec, Status, status};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 /// A plan, and what it makes of the directives.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,8 +83,37 @@ impl fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
-/// Compiles a command of a spec. `env` is its whole environment, where a later assignment wins; `foreground` asks
-/// for the terminal.
+/// What a start is part of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// One supervised command: it inherits what tinysvc was started with, as it would without tinysvc.
+    #[default]
+    Command,
+    /// A unit among others: it starts from what systemd gives every unit.
+    Unit,
+}
+
+/// What surrounds a start, besides the spec and the container.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings<'a> {
+    /// What it is part of.
+    pub manner: Manner,
+    /// The environment that tinysvc was started with, less what was meant for it alone.
+    pub container: &'a [(OsString, OsString)],
+    /// Variables about this very start, such as `MAINPID`. A value of [`environment::OWN_PID`] becomes the pid of the new
+    /// process.
+    pub said: &'a [(OsString, OsString)],
+    /// What the files of `EnvironmentFile=` say, later ones last.
+    pub files: &'a [(OsString, OsString)],
+    /// Descriptors by their names, for `fd:NAME`, and the numbers that the child knows them by.
+    pub named: &'a [(String, i32)],
+    /// The signal state that tinysvc was started with.
+    pub signals: SignalState,
+    /// Whether the command gets the terminal.
+    pub foreground: bool,
+}
+
+/// Compiles a command of a spec.
 ///
 /// # Errors
 /// A user or group that does not exist or that we may not become; a word with a null byte; with `Sandbox=strict` each
@@ -92,17 +121,28 @@ impl std::error::Error for PlanError {}
 pub fn compile(
     spec: &Spec,
     command: &Command,
-    env: &[(OsString, OsString)],
+    surroundings: &Surroundings<'_>,
     facility: &Facility,
-    signals: SignalState,
-    foreground: bool,
 ) -> Result<Compiled, PlanError> {
     let exec = &spec.exec;
-    let account = identity::account(exec, facility)?;
-    let env = environment(exec, account.as_ref(), env);
-    let mut draft = Draft::new(exec, facility, spec.ours.sandbox == SandboxMode::Strict);
-    draft.plan.signals = signals;
-    draft.plan.session = match (foreground, command.from_command_line) {
+    let account = identity::account(spec, surroundings.manner, facility)?;
+    let told = match &account {
+        Some(_) => None,
+        None if surroundings.manner == Manner::Unit || exec.set_login_environment.is_some() => {
+            identity::own(facility)
+        }
+        None => None,
+    };
+    let credentials = if exec.credentials.is_empty() {
+        None
+    } else {
+        folder::credentials_path(spec, &facility.probe().credentials())
+    };
+    let env =
+        environment::compose(exec, surroundings, account.as_ref().or(told.as_ref()), credentials.as_deref());
+    let mut draft = Draft::new(exec, surroundings, facility, spec.ours.sandbox == SandboxMode::Strict);
+    draft.signals();
+    draft.plan.session = match (surroundings.foreground, command.from_command_line) {
         (true, _) => Session::Foreground,
         // Job control and Ctrl-C of the session that tinysvc was started in go on working.
         (false, true) => Session::Group,
@@ -110,7 +150,12 @@ pub fn compile(
         (false, false) => Session::New,
     };
     draft.words(command, &env)?;
+    stream::plan(&mut draft)?;
+    let owner = identity::owner(&draft, account.as_ref())?;
+    folder::plan(&mut draft, owner);
+    folder::credentials(&mut draft, credentials.as_ref(), owner)?;
     draft.priority()?;
+    schedule::plan(&mut draft)?;
     draft.limits()?;
     draft.umask();
     draft.working_directory(account.as_ref(), &env)?;
@@ -118,25 +163,10 @@ pub fn compile(
     Ok(Compiled { plan: draft.plan, holdings: draft.holdings })
 }
 
-/// The environment with what `User=` says about itself, which `Environment=` may override: systemd.exec(5), "Environment
-/// Variables in Spawned Processes".
-fn environment<'a>(
-    exec: &ExecSpec,
-    account: Option<&Account>,
-    env: &'a [(OsString, OsString)],
-) -> Cow<'a, [(OsString, OsString)]> {
-    let Some(account) = account else { return Cow::Borrowed(env) };
-    let is_asked = |name: &str| exec.environment.iter().any(|(asked, _)| asked == name);
-    let ours: Vec<_> = account.variables().into_iter().filter(|(name, _)| !is_asked(name)).collect();
-    let is_ours = |name: &OsStr| ours.iter().any(|(ours, _)| name == *ours);
-    let mut all: Vec<_> = env.iter().filter(|(name, _)| !is_ours(name)).cloned().collect();
-    all.extend(ours.into_iter().filter_map(|(name, value)| Some((name.into(), OsString::from_vec(value?)))));
-    Cow::Owned(all)
-}
-
 /// A plan in the making.
 pub(super) struct Draft<'a> {
     pub(super) exec: &'a ExecSpec,
+    pub(super) surroundings: &'a Surroundings<'a>,
     pub(super) facility: &'a Facility,
     pub(super) plan: Plan,
     strict: bool,
@@ -144,8 +174,32 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(exec: &'a ExecSpec, facility: &'a Facility, strict: bool) -> Draft<'a> {
-        Draft { exec, facility, strict, plan: Plan::default(), holdings: Vec::new() }
+    fn new(
+        exec: &'a ExecSpec,
+        surroundings: &'a Surroundings<'a>,
+        facility: &'a Facility,
+        strict: bool,
+    ) -> Draft<'a> {
+        Draft { exec, surroundings, facility, strict, plan: Plan::default(), holdings: Vec::new() }
+    }
+
+    /// A unit starts with no signal blocked or ignored but SIGPIPE; one command as tinysvc was started.
+    fn signals(&mut self) {
+        let mut state = self.surroundings.signals;
+        if self.surroundings.manner == Manner::Unit {
+            state = SignalState { mask: 0, default: !(bit(KILL) | bit(STOP)), ignore: 0 };
+        }
+        let unit = (self.surroundings.manner == Manner::Unit).then_some(true);
+        match self.exec.ignore_sigpipe.or(unit) {
+            Some(true) => {
+                (state.default, state.ignore) = (state.default & !bit(PIPE), state.ignore | bit(PIPE))
+            }
+            Some(false) => {
+                (state.default, state.ignore) = (state.default | bit(PIPE), state.ignore & !bit(PIPE))
+            }
+            None => {}
+        }
+        self.plan.signals = state;
     }
 
     /// Notes what holds a directive.
@@ -180,7 +234,9 @@ impl<'a> Draft<'a> {
             self.plan.argv.push(c_string(command.program.as_bytes())?);
         }
         self.plan.env = assignments(env)?;
-        self.plan.programs = programs(command, env)?;
+        let own_pid = |(at, (_, value)): (usize, &Variable)| (value == environment::OWN_PID).then_some(at);
+        self.plan.own_pid = env.iter().enumerate().filter_map(own_pid).collect();
+        self.plan.programs = programs(self.exec, command, env)?;
         self.plan.shell_fallback = command.from_command_line;
         Ok(())
     }
@@ -223,6 +279,10 @@ impl<'a> Draft<'a> {
                 }
             }
         }
+        if let Some(mask) = self.exec.coredump_filter {
+            self.plan.core_filter = Some(mask);
+            self.held("CoredumpFilter", Enforcement::Kernel);
+        }
         Ok(())
     }
 
@@ -264,9 +324,11 @@ impl<'a> Draft<'a> {
     }
 
     fn umask(&mut self) {
-        if let Some(umask) = self.exec.umask {
-            self.plan.umask = Some(umask);
+        self.plan.umask = self.exec.umask;
+        if self.exec.umask.is_some() {
             self.held("UMask", Enforcement::Kernel);
+        } else if self.surroundings.manner == Manner::Unit {
+            self.plan.umask = Some(UMASK);
         }
     }
 
@@ -275,7 +337,12 @@ impl<'a> Draft<'a> {
         account: Option<&Account>,
         env: &[(OsString, OsString)],
     ) -> Result<(), PlanError> {
-        let Some(wanted) = &self.exec.working_directory else { return Ok(()) };
+        let Some(wanted) = &self.exec.working_directory else {
+            if self.surroundings.manner == Manner::Unit {
+                self.plan.working_directory = Some((CString::from(c"/"), false));
+            }
+            return Ok(());
+        };
         let path = match &wanted.path {
             Some(path) => path.as_bytes().to_vec(),
             None => match account {
@@ -340,7 +407,8 @@ impl<'a> Draft<'a> {
         let implied = !self.plan.filters.is_empty()
             && !self.facility.can(Capability::SysAdmin)
             && !self.facility.probe().no_new_privileges();
-        let asked = self.exec.no_new_privileges;
+        // A user who comes and goes must leave nothing behind that gives its rights to others.
+        let asked = if self.exec.dynamic_user { Some(true) } else { self.exec.no_new_privileges };
         self.plan.no_new_privileges = asked == Some(true) || implied;
         match asked {
             Some(true) => self.held("NoNewPrivileges", Enforcement::Kernel),
@@ -353,6 +421,18 @@ impl<'a> Draft<'a> {
         }
         Ok(())
     }
+}
+
+/// systemd's default of `UMask=`.
+const UMASK: u32 = 0o022;
+/// Signals by their numbers.
+const KILL: u8 = 9;
+const PIPE: u8 = 13;
+const STOP: u8 = 19;
+
+/// The bit of a signal in a mask.
+const fn bit(signal: u8) -> u64 {
+    1 << (signal - 1)
 }
 
 /// A C string, for a word of a command line, an assignment or a path.
@@ -374,19 +454,13 @@ fn value<'a>(env: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
     env.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_os_str())
 }
 
-/// `NAME=value`, each name once, in the order of the assignments that count.
-fn assignments(env: &[(OsString, OsString)]) -> Result<Vec<CString>, PlanError> {
-    let mut seen = BTreeSet::new();
-    let mut last_first = Vec::with_capacity(env.len());
-    for (name, value) in env.iter().rev().filter(|(name, _)| seen.insert(name.as_bytes())) {
-        let mut text = Vec::with_capacity(name.len() + value.len() + 2);
-        text.extend_from_slice(name.as_bytes());
-        text.push(b'=');
-        text.extend_from_slice(value.as_bytes());
-        last_first.push(c_string(&text)?);
-    }
-    last_first.reverse();
-    Ok(last_first)
+/// `NAME=value`, and `NAME=` where the child puts its pid.
+fn assignments(env: &[Variable]) -> Result<Vec<CString>, PlanError> {
+    let one = |(name, value): &Variable| {
+        let value = if value == environment::OWN_PID { &[] } else { value.as_bytes() };
+        c_string(&[name.as_bytes(), b"=", value].concat())
+    };
+    env.iter().map(one).collect()
 }
 
 /// Where systemd looks for a command without a slash (`DEFAULT_PATH`), and the two folders that are apart from `/usr` in
@@ -394,7 +468,7 @@ fn assignments(env: &[(OsString, OsString)]) -> Result<Vec<CString>, PlanError> 
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The files to try, in order.
-fn programs(command: &Command, env: &[(OsString, OsString)]) -> Result<Vec<CString>, PlanError> {
+fn programs(exec: &ExecSpec, command: &Command, env: &[Variable]) -> Result<Vec<CString>, PlanError> {
     let program = command.program.as_bytes();
     if program.contains(&b'/') {
         return Ok(vec![c_string(program)?]);
@@ -403,7 +477,9 @@ fn programs(command: &Command, env: &[(OsString, OsString)]) -> Result<Vec<CStri
         // execvp(3): ENOENT.
         return Ok(Vec::new());
     }
+    let ours = exec.exec_search_path.join(OsStr::new(":"));
     let path = if command.from_command_line { value(env, "PATH") } else { None };
+    let path = path.or(Some(ours.as_os_str()).filter(|ours| !ours.is_empty()));
     let folders = path.map_or(SEARCH_PATH.as_bytes(), OsStr::as_bytes).split(|b| *b == b':');
     folders
         .map(|folder| {

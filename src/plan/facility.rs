@@ -63,6 +63,8 @@ pub trait Probe {
     fn passwd(&self) -> Vec<u8>;
     /// `/etc/group`, or nothing.
     fn group(&self) -> Vec<u8>;
+    /// The folder that the units' folders of credentials are in: `/run/credentials`, or what can be written.
+    fn credentials(&self) -> String;
 }
 
 /// What is known so far.

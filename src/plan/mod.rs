@@ -7,30 +7,42 @@
 
 mod capability;
 mod compile;
+pub mod environment;
 pub mod facility;
 mod filter;
+pub mod folder;
 mod identity;
 mod role;
+mod schedule;
 mod step;
+mod stream;
 mod users;
 pub mod variables;
 
-pub use compile::{Compiled, Enforcement, Holding, PlanError, compile};
+pub use compile::{Compiled, Enforcement, Holding, Manner, PlanError, Surroundings, compile};
 pub use facility::Facility;
 pub use role::role_plan;
 pub use step::Step;
 
-use std::ffi::CString;
+use crate::unit::spec::{Opening, Status};
+use std::ffi::{CString, OsString};
 
 /// Everything that a child does between its birth and its program, decided beforehand.
 ///
 /// Every field is one [`Step`] or part of one; `None` and empty mean that the step does nothing. The
-/// steps run in the order of [`Step::ORDER`].
+/// steps run in the order of [`Step::ORDER`]. Only `folders` and `credentials` are made before, in the parent, since that
+/// takes memory and time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
+    /// Folders that are to be there, made in this order.
+    pub folders: Vec<Folder>,
+    /// The folder of the credentials.
+    pub credentials: Option<Credentials>,
     /// Descriptors to be passed on: ours, and the number that the child knows it by. Numbers may overlap.
     /// Every other descriptor below is left as it is: what was born close-on-exec goes, the rest stays.
     pub descriptors: Vec<(i32, i32)>,
+    /// Standard input, output and error.
+    pub streams: [Stream; 3],
     /// What is executed, tried in order as execvp(3) tries the folders of `PATH`.
     pub programs: Vec<CString>,
     /// A descriptor of the program, executed in place of `programs` by execveat(2). Needs no `/proc`.
@@ -39,6 +51,8 @@ pub struct Plan {
     pub argv: Vec<CString>,
     /// The environment as `NAME=value`. A `LISTEN_PID=` among it is rewritten by the child if it names us.
     pub env: Vec<CString>,
+    /// Places in `env` of variables to which the child's pid is added: `SYSTEMD_EXEC_PID=`.
+    pub own_pid: Vec<usize>,
     /// Leave `LISTEN_PID=` as it is.
     pub keep_listen_pid: bool,
     /// Run a file without a header the kernel knows by `/bin/sh`, as execvp(3) does.
@@ -51,6 +65,10 @@ pub struct Plan {
     pub limits: Vec<(u32, u64, u64)>,
     /// `Nice=`.
     pub nice: Option<i32>,
+    /// The policies of processor and disk, and the like.
+    pub scheduling: Option<Scheduling>,
+    /// `CoredumpFilter=`.
+    pub core_filter: Option<u32>,
     /// `OOMScoreAdjust=`.
     pub oom_score_adjust: Option<i32>,
     /// `UMask=`.
@@ -69,6 +87,82 @@ pub struct Plan {
     pub landlock: bool,
     /// Seccomp programs, installed in this order.
     pub filters: Vec<Filter>,
+}
+
+/// One of standard input, output and error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stream {
+    /// Ours.
+    #[default]
+    Keep,
+    /// `/dev/null`.
+    Null,
+    /// A file, opened so that nothing has to wait; made if it is to be written and missing.
+    File {
+        /// Its path.
+        path: CString,
+        /// Whether it is read.
+        read: bool,
+        /// Whether it is written, and what becomes of what is in it.
+        write: Option<Opening>,
+    },
+    /// These bytes, to be read.
+    Data(Vec<u8>),
+    /// The same as the descriptor that the child knows by this number.
+    Copy(i32),
+}
+
+/// A folder that is to be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// Its path. What is missing above it is made as root's, with 0755.
+    pub path: String,
+    /// Its permissions.
+    pub mode: u32,
+    /// The user and group that it and all below it belong to; [`folder::UNCHANGED`] for either.
+    pub owner: (u32, u32),
+    /// One that is there already is left as it is.
+    pub keep: bool,
+    /// Symbolic links to be there as well: the path and what it holds.
+    pub links: Vec<(String, String)>,
+    /// systemd's exit status if it cannot be made.
+    pub status: Status,
+}
+
+/// The folder of a unit's credentials, for its own user alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its path.
+    pub path: String,
+    /// The user and group who may read it.
+    pub owner: (u32, u32),
+    /// Each file's name, and where its content may come from: the first origin that there is.
+    pub files: Vec<(String, Vec<Origin>)>,
+}
+
+/// Where a credential comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file or a folder of files, read when the service starts. Without a `/` before it: see
+    /// [`crate::unit::spec::CredentialSource::Load`].
+    File(OsString),
+    /// These bytes.
+    Text(Vec<u8>),
+}
+
+/// How the kernel schedules a process. `None` and empty: as its parent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scheduling {
+    /// Policy, priority, and whether children get the ordinary one: sched_setscheduler(2).
+    pub policy: Option<(i32, i32, bool)>,
+    /// Class and priority in one number: ioprio_set(2).
+    pub io: Option<i32>,
+    /// In nanoseconds: PR_SET_TIMERSLACK(2const).
+    pub timer_slack: Option<u64>,
+    /// A bit for each processor: sched_setaffinity(2).
+    pub affinity: Vec<u64>,
+    /// personality(2).
+    pub personality: Option<u32>,
 }
 
 /// One seccomp program.
@@ -114,6 +208,10 @@ pub enum Session {
     New,
     /// A session of its own that takes the terminal on standard input as its controlling one, if there is one.
     NewWithTerminal,
+    /// As `NewWithTerminal`, and takes it from whoever has it.
+    NewTakingTerminal,
+    /// As `NewWithTerminal`, and fails if it is another's.
+    NewOnlyWithTerminal,
     /// Our own group and session.
     Inherit,
 }

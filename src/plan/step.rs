@@ -8,13 +8,15 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are explained where they are applied, in launch::apply")]
 pub enum Step {
+    Umask,
     Descriptors,
+    Streams,
     Session,
     Signals,
     Nice,
+    Scheduling,
     OomScore,
     Limits,
-    Umask,
     BoundingSet,
     Groups,
     User,
@@ -29,16 +31,20 @@ pub enum Step {
 
 impl Step {
     /// Every step, in the order in which a child takes them.
-    pub const ORDER: [Step; 17] = [
+    pub const ORDER: [Step; 19] = [
+        // Counts for the files that the next step makes.
+        Step::Umask,
         Step::Descriptors,
+        // As root, as systemd opens them. After the descriptors, which it may copy.
+        Step::Streams,
         // While SIGTTOU is still blocked.
         Step::Session,
         Step::Signals,
         // What root may raise and the service's user may not.
         Step::Nice,
+        Step::Scheduling,
         Step::OomScore,
         Step::Limits,
-        Step::Umask,
         // Needs CAP_SETPCAP, which the change of user takes away.
         Step::BoundingSet,
         // Needs CAP_SETGID, likewise.
@@ -67,6 +73,11 @@ mod tests {
     fn each_step_stands_before_what_would_forbid_it() {
         let table = [
             ("the terminal is taken while SIGTTOU is blocked", Step::Session, Step::Mask),
+            ("files are made with the service's mask", Step::Umask, Step::Streams),
+            ("a stream can be a descriptor that was passed", Step::Descriptors, Step::Streams),
+            ("the terminal is standard input", Step::Streams, Step::Session),
+            ("files are opened by root", Step::Streams, Step::User),
+            ("policies are chosen by root", Step::Scheduling, Step::User),
             ("limits are raised by root", Step::Limits, Step::User),
             ("the bounding set is dropped while CAP_SETPCAP is there", Step::BoundingSet, Step::User),
             ("groups are set while CAP_SETGID is there", Step::Groups, Step::User),

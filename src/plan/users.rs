@@ -70,6 +70,11 @@ pub fn group(group: &[u8], name: &str) -> Option<u32> {
     groups(group).find_map(find).or(built_in)
 }
 
+/// Whether a group has that number.
+pub fn has_group(group: &[u8], gid: u32) -> bool {
+    matches!(gid, 0 | 65_534) || groups(group).any(|(_, known, _)| known == gid)
+}
+
 /// The groups that list a user as a member, and `primary`: initgroups(3). In order, each once.
 pub fn memberships(group: &[u8], user: &[u8], primary: u32) -> Vec<u32> {
     let is_member = |members: &[u8]| members.split(|b| *b == b',').any(|member| member == user);
@@ -182,6 +187,7 @@ mod tests {
         assert_eq!(group(GROUP, "mail"), Some(8));
         assert_eq!(group(GROUP, "broken"), None);
         assert_eq!(group(GROUP, "nogroup"), Some(65_534));
+        assert!(has_group(GROUP, 100) && has_group(b"", 0) && !has_group(GROUP, 101));
         assert_eq!(memberships(GROUP, b"games", 60), [8, 60]);
         assert_eq!(memberships(GROUP, b"app", 1000), [8, 100, 1000]);
         assert_eq!(memberships(GROUP, b"nosuch", 1), [1]);

@@ -5,6 +5,7 @@
 //! is a dollar. In the middle of a word `$X` means nothing. What is not set is empty, or no word at all.
 #![forbid(unsafe_code)]
 
+use super::environment::OWN_PID;
 use crate::unit::words::{Rules, next};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -60,7 +61,9 @@ fn inside(word: &[u8], env: &[(OsString, OsString)]) -> OsString {
 
 /// The value of a variable; empty if it is not set.
 fn value<'a>(name: &[u8], env: &'a [(OsString, OsString)]) -> &'a [u8] {
-    env.iter().rev().find(|(n, _)| n.as_bytes() == name).map_or(&[], |(_, value)| value.as_bytes())
+    let found = env.iter().rev().find(|(n, _)| n.as_bytes() == name);
+    // The pid of a process that is not there yet.
+    found.filter(|(_, value)| value != OWN_PID).map_or(&[], |(_, value)| value.as_bytes())
 }
 
 #[cfg(test)]

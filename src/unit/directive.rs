@@ -193,6 +193,7 @@ impl Directive {
     pub fn stands_for(&self) -> &[&'static str] {
         match self.name {
             "TimeoutSec" => &["TimeoutStartSec", "TimeoutStopSec"],
+            "StandardInputText" => &["StandardInputData"],
             _ => std::slice::from_ref(&self.name),
         }
     }

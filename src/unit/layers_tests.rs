@@ -130,7 +130,7 @@ fn a_mistake_in_a_file_is_a_warning_and_the_rest_counts() {
     let file = "[Unit]\nDescription=x\nRestart=always\nConditionPathExists=/x\n[Service]\nExecStart=/app\nNice=nonsense\n\
         UMask=999\nRestart=sometimes\nTimeoutStopSec=abc\nKillMode=gently\nLimitNOFILE=many\nType=magic\n\
         CapabilityBoundingSet=CAP_KILL CAP_MAGIC\nRestartSecs=1\nPrivateTmp=yes\nPrivateTmp=true\n\
-        ProtectHome=no\nX-Other=1\nStandardInput=null\n[X-Tinysvc]\nHealth=off\n[Install]\nWantedBy=multi-user.target\n";
+        ProtectHome=no\nX-Other=1\nNUMAMask=1\n[X-Tinysvc]\nHealth=off\n[Install]\nWantedBy=multi-user.target\n";
     let loaded = load_all(Some(file), &[], &[], &[]);
     let expected = [
         "N 2 Description: it describes the unit and changes nothing",
@@ -148,7 +148,7 @@ fn a_mistake_in_a_file_is_a_warning_and_the_rest_counts() {
         "W 16 PrivateTmp: not enforced yet",
         "N 17 PrivateTmp: not enforced yet",
         "N 18 ProtectHome: not enforced yet",
-        "W 20 StandardInput: nothing acts on it yet",
+        "W 20 NUMAMask: nothing acts on it yet",
         "N 24 WantedBy: it is for systemctl enable; this unit was named",
     ];
     assert_eq!(said(&loaded), expected);
@@ -286,12 +286,12 @@ fn nothing_to_start_and_no_file_are_errors() {
 
 #[test]
 fn a_strict_sandbox_refuses_what_is_not_enforced() {
-    let file = "[Service]\nExecStart=/app\nPrivateTmp=yes\nProtectHome=no\nStandardInput=null\n\
+    let file = "[Service]\nExecStart=/app\nPrivateTmp=yes\nProtectHome=no\nNUMAMask=1\n\
         SystemCallFilter=~@clock\n[X-Tinysvc]\nSandbox=strict\n";
     let expected = [
         "E 3 PrivateTmp: not enforced yet",
         "N 4 ProtectHome: not enforced yet",
-        "W 5 StandardInput: nothing acts on it yet",
+        "W 5 NUMAMask: nothing acts on it yet",
         "E 6 SystemCallFilter: groups of system calls such as @clock come later; until then it refuses nothing",
     ];
     assert_eq!(said(&load_all(Some(file), &[], &[], &[])), expected);

@@ -12,9 +12,9 @@
 use super::complaint::{Complaint, Origin, Problem, Severity};
 use super::layers::Loaded;
 use super::machine::Machine;
-use super::spec::{ExecKind, Relation, Restart, Spec};
+use super::spec::{Relation, Spec};
 use super::specifier;
-use super::{dropin, name, own, rooted};
+use super::{dropin, name, rooted};
 use std::path::{Path, PathBuf};
 
 /// Where units are looked for, first come first.

@@ -85,27 +85,3 @@ pub(super) fn show_pid_file(spec: &Spec) -> Vec<String> {
     spec.service.pid_file.iter().map(|path| path.to_string_lossy().into_owned()).collect()
 }
 
-/// Names of units, with white space between; an empty value takes all of them back.
-pub(super) fn set_units(
-    list: &mut Vec<String>,
-    text: &str,
-    reading: &mut Reading<'_>,
-) -> Result<(), Problem> {
-    if text.is_empty() {
-        list.clear();
-    }
-    for word in text.split_ascii_whitespace() {
-        let name = specifier::expand(word.as_bytes(), reading.unit, &mut reading.problems)?;
-        let name = String::from_utf8_lossy(&name).into_owned();
-        // systemd.unit(5): ASCII letters and digits, ":", "-", "_", ".", "\", and one "@"; a suffix.
-        let known = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
-        let suffix =
-            name.rsplit_once('.').is_some_and(|(stem, suffix)| !stem.is_empty() && !suffix.is_empty());
-        if name.len() > 255 || !name.chars().all(known) || !suffix {
-            reading.problems.push(Problem::value(format!("\"{word}\" is dropped: not the name of a unit")));
-        } else if !list.contains(&name) {
-            list.push(name);
-        }
-    }
-    Ok(())
-}

@@ -22,6 +22,7 @@ pub mod name;
 pub mod nearest;
 mod own;
 mod own_environment;
+mod own_execution;
 pub mod page;
 mod rooted;
 pub mod spec;

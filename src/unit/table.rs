@@ -11,8 +11,9 @@ use super::life::*;
 use super::nearest::nearest;
 use super::own::*;
 use super::own_environment::*;
+use super::own_execution::*;
 use super::spec::{
-    ExecKind, ExitType, FailureMode, KillMode, Limit, NotifyAccess, Restart, RestartMode, SandboxMode,
+    ExecKind, ExitType, FailureMode, KillMode, Limit, NotifyAccess, Place, Restart, RestartMode, SandboxMode,
     SignalTarget, Spec,
 };
 use super::syntax::Section;
@@ -43,6 +44,24 @@ const fn own(
     Access::Own(Own { set, show, reset })
 }
 
+/// `*Directory=` and `*DirectoryMode=` of one place.
+macro_rules! folders {
+    ($place:ident) => {
+        own(
+            |spec, value, reading| set_folders(spec, Place::$place, value, reading),
+            |spec| show_folders(spec, Place::$place),
+            None,
+        )
+    };
+    ($place:ident mode) => {
+        own(
+            |spec, value, _| set_folder_mode(spec, Place::$place, value),
+            |spec| show_folder_mode(spec, Place::$place),
+            Some(|spec, _| reset_folder_mode(spec, Place::$place)),
+        )
+    };
+}
+
 /// A row that does what the manual says.
 macro_rules! row {
     ($section:ident $name:literal, $access:expr, $allowed:expr, $doc:literal) => {
@@ -60,7 +79,6 @@ macro_rules! row {
     };
 }
 
-const NOT_YET: Verdict = Verdict::Missing("nothing acts on it yet");
 const TIME: &str = "a time span such as 90, 1min 30s, 500ms, infinity";
 const BOOLEAN: &str = "yes or no";
 const SIGNAL: &str = "a signal such as SIGTERM, USR1, RTMIN+3, 15";
@@ -70,6 +88,11 @@ const COUNT: &str = "a number from 0 to 4294967295";
 const CAPABILITIES: &str = "names such as CAP_NET_RAW; ~ before them: all but these";
 const BYTES: &str = "a size such as 64M, or soft:hard, or infinity";
 const NUMBER: &str = "a number, or soft:hard, or infinity";
+const OUTPUT: &str = "inherit, null, tty, journal, kmsg, file:PATH, append:PATH, truncate:PATH, fd:NAME";
+const TO_CONTAINER: Verdict =
+    Verdict::Emulated("journal, syslog and kmsg are the container's own output, which its runtime keeps");
+const FOLDERS: &str = "relative paths with white space between, each with :LINK if need be";
+const MODE: &str = "an octal number up to 7777";
 
 /// Every directive that lands in the spec, in the order that `show` prints.
 pub static DIRECTIVES: &[Directive] = &[
@@ -186,16 +209,17 @@ pub static DIRECTIVES: &[Directive] = &[
         Verdict::Emulated("the container's environment is inherited, where systemd starts from an empty one")),
     row!(Service "EnvironmentFile", own(set_environment_file, show_environment_file, None),
         "an absolute path, with - before it if it may be missing; may be a pattern",
-        "A file of NAME=VALUE lines that is read before each command; it wins over Environment=.", NOT_YET),
+        "A file of NAME=VALUE lines that is read before each command; it wins over Environment=."),
     row!(Service "PassEnvironment", own(set_pass_environment, |s| joined(&s.exec.pass_environment), None),
-        "names of variables", "Variables that the service gets from those of tinysvc.", NOT_YET),
+        "names of variables", "Variables that the service gets from those of tinysvc.",
+        Verdict::Emulated("one command gets them all, a unit all but those that speak of whoever started tinysvc")),
     row!(Service "UnsetEnvironment", own(set_unset_environment, show_unset_environment, None),
-        "names of variables, or NAME=VALUE", "Variables that the service does not get, whoever says so.", NOT_YET),
+        "names of variables, or NAME=VALUE", "Variables that the service does not get, whoever says so."),
     row!(Service "ExecSearchPath", own(set_search_path, show_search_path, None),
         "absolute folders with : between",
-        "Where programs are looked for that are named without a slash; sets $PATH.", NOT_YET),
+        "Where programs are looked for that are named without a slash; sets $PATH."),
     row!(Service "SetLoginEnvironment", Access::MaybeFlag(|s| &mut s.exec.set_login_environment), BOOLEAN,
-        "Whether HOME, LOGNAME and SHELL are set. Unset: with User= only.", NOT_YET),
+        "Whether HOME, LOGNAME and SHELL are set. Unset: with User= only."),
     row!(Service "WorkingDirectory",
         own(set_working_directory, show_working_directory, Some(|s, _| s.exec.working_directory = None)),
         "an absolute path, or ~ for the home of User=; - before it: a missing one is no failure",
@@ -263,6 +287,86 @@ pub static DIRECTIVES: &[Directive] = &[
         own(set_architectures, show_architectures, Some(|s, _| s.exec.system_call_architectures = None)),
         "native", "System calls of other ABIs (i386, x32) kill the process.",
         Verdict::Emulated("native is the only value that means anything here; others are dropped")),
+    row!(Service "StandardInput",
+        own(set_input, show_input, Some(|s, _| s.exec.standard_input = None)),
+        "null, tty, tty-force, tty-fail, data, file:PATH, fd:NAME",
+        "What the service reads. Unset: data if StandardInputText= or StandardInputData= is there; else null for \
+        a unit, and for one command what tinysvc reads.",
+        Verdict::Emulated("tty does not wait until the terminal is free, and a FIFO is opened for both ways, so \
+            that a start never waits")),
+    row!(Service "StandardOutput",
+        own(set_output, show_standard_output, Some(|s, _| s.exec.standard_output = None)), OUTPUT,
+        "Where the service writes. Unset: where tinysvc writes.", TO_CONTAINER),
+    row!(Service "StandardError",
+        own(set_error, show_standard_error, Some(|s, _| s.exec.standard_error = None)), OUTPUT,
+        "Where it writes errors. Unset and inherit: as StandardOutput=, or where tinysvc does.", TO_CONTAINER),
+    row!(Service "StandardInputText", own(set_input_text, |_| Vec::new(), None),
+        "a line of text with C escapes", "A line of what StandardInput=data reads."),
+    row!(Service "StandardInputData", own(set_input_data, show_input_data, None), "Base64",
+        "More of what StandardInput=data reads."),
+    row!(Service "TTYPath", own(set_tty_path, show_tty_path, Some(|s, _| s.exec.tty_path = None)),
+        "an absolute path", "The terminal of StandardInput=tty and StandardOutput=tty. Unset: /dev/console."),
+    row!(Service "RuntimeDirectory", folders!(Runtime), FOLDERS,
+        "Folders below /run that are made for the service, named in $RUNTIME_DIRECTORY, and removed when it has \
+        ended."),
+    row!(Service "StateDirectory", folders!(State), FOLDERS,
+        "Folders below /var/lib that are made for the service, named in $STATE_DIRECTORY."),
+    row!(Service "CacheDirectory", folders!(Cache), FOLDERS,
+        "Folders below /var/cache that are made for the service, named in $CACHE_DIRECTORY."),
+    row!(Service "LogsDirectory", folders!(Logs), FOLDERS,
+        "Folders below /var/log that are made for the service, named in $LOGS_DIRECTORY."),
+    row!(Service "ConfigurationDirectory", folders!(Configuration), FOLDERS,
+        "Folders below /etc that are made if they are missing, named in $CONFIGURATION_DIRECTORY."),
+    row!(Service "RuntimeDirectoryMode", folders!(Runtime mode), MODE,
+        "Permissions of RuntimeDirectory=. Unset: 0755."),
+    row!(Service "StateDirectoryMode", folders!(State mode), MODE,
+        "Permissions of StateDirectory=. Unset: 0755."),
+    row!(Service "CacheDirectoryMode", folders!(Cache mode), MODE,
+        "Permissions of CacheDirectory=. Unset: 0755."),
+    row!(Service "LogsDirectoryMode", folders!(Logs mode), MODE,
+        "Permissions of LogsDirectory=. Unset: 0755."),
+    row!(Service "ConfigurationDirectoryMode", folders!(Configuration mode), MODE,
+        "Permissions of a ConfigurationDirectory= that was missing. Unset: 0755."),
+    row!(Service "RuntimeDirectoryPreserve",
+        own(set_preserve, show_preserve,
+            Some(|s, d| s.exec.runtime_directory_preserve = d.exec.runtime_directory_preserve)),
+        "no, restart, yes", "Whether RuntimeDirectory= stays when the service has ended, or over a restart."),
+    row!(Service "LoadCredential", own(set_load_credential, show_load_credential, None),
+        "ID:PATH, or ID", "A secret from a file, for the service alone, in $CREDENTIALS_DIRECTORY.",
+        Verdict::Emulated("the folder is an ordinary one below /run/credentials or in shared memory; a socket is \
+            not read from")),
+    row!(Service "SetCredential", own(set_credential, show_credential, None), "ID:VALUE, with C escapes",
+        "A secret in the unit itself; LoadCredential= of that name comes first."),
+    row!(Service "DynamicUser", Access::Flag(|s| &mut s.exec.dynamic_user), BOOLEAN,
+        "The service runs as a user of its own, who exists only for it, with the number from 61184 to 65519.",
+        Verdict::Emulated("the number follows from the name; without the right to change user it is ours, and no \
+            part of the file system is taken away")),
+    row!(Service "IgnoreSIGPIPE", Access::MaybeFlag(|s| &mut s.exec.ignore_sigpipe), BOOLEAN,
+        "SIGPIPE is ignored. Unset: yes for a unit, and for one command as tinysvc was started."),
+    row!(Service "CoredumpFilter",
+        own(set_core_filter, show_core_filter, Some(|s, _| s.exec.coredump_filter = None)),
+        "kinds of memory such as private-anonymous, all, default, or a hexadecimal number",
+        "What a core dump has of the memory: core(5)."),
+    row!(Service "CPUSchedulingPolicy",
+        own(set_policy, show_policy, Some(|s, _| s.exec.schedule.policy = None)),
+        "other, fifo, rr, batch, idle", "How the processor is shared: sched(7)."),
+    row!(Service "CPUSchedulingPriority", Access::Bounded(|s| &mut s.exec.schedule.priority, 0, 99),
+        "a number from 0 to 99", "The priority under fifo and rr."),
+    row!(Service "CPUSchedulingResetOnFork", Access::MaybeFlag(|s| &mut s.exec.schedule.reset_on_fork), BOOLEAN,
+        "Children get the ordinary policy."),
+    row!(Service "CPUAffinity", own(set_affinity, show_affinity, None), "numbers and ranges such as 0-3 5",
+        "On which processors the service runs."),
+    row!(Service "IOSchedulingClass",
+        own(set_io_class, show_io_class, Some(|s, _| s.exec.schedule.io_class = None)),
+        "none, realtime, best-effort, idle", "How disks are shared: ioprio_set(2)."),
+    row!(Service "IOSchedulingPriority", Access::Bounded(|s| &mut s.exec.schedule.io_priority, 0, 7),
+        "a number from 0 to 7", "The priority within the class; lower is more. Unset: 4."),
+    row!(Service "TimerSlackNSec",
+        own(set_timer_slack, show_timer_slack, Some(|s, _| s.exec.schedule.timer_slack = None)),
+        "nanoseconds, or a time span with its unit", "How late timers may be, so that they can be joined."),
+    row!(Service "Personality",
+        own(set_personality, show_personality, Some(|s, _| s.exec.schedule.personality = None)),
+        "x86, x86-64, arm, arm64", "What kind of machine uname(2) tells of."),
     row!(Ours "LingerSec", Access::Time(|s| &mut s.ours.linger), TIME,
         "When the main process has ended for good, what is left gets SIGTERM and this long to obey before \
         SIGKILL."),
@@ -346,15 +450,14 @@ pub static OTHERS: &[Others] = &[
     },
     Others {
         sections: &[Section::Service],
-        names: "StandardInput StandardOutput StandardError StandardInputText StandardInputData TTYPath \
-            TTYReset TTYVHangup TTYRows TTYColumns TTYVTDisallocate IgnoreSIGPIPE CoredumpFilter \
-            TimerSlackNSec CPUSchedulingPolicy CPUSchedulingPriority CPUSchedulingResetOnFork \
-            CPUAffinity NUMAPolicy NUMAMask IOSchedulingClass IOSchedulingPriority RuntimeDirectory \
-            StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory RuntimeDirectoryMode \
-            StateDirectoryMode CacheDirectoryMode LogsDirectoryMode ConfigurationDirectoryMode \
-            RuntimeDirectoryPreserve TimeoutCleanSec LoadCredential LoadCredentialEncrypted \
-            ImportCredential SetCredential SetCredentialEncrypted",
+        names: "NUMAPolicy NUMAMask TimeoutCleanSec LoadCredentialEncrypted ImportCredential \
+            SetCredentialEncrypted",
         verdict: Verdict::Missing("nothing acts on it yet"),
+    },
+    Others {
+        sections: &[Section::Service],
+        names: "TTYReset TTYVHangup TTYRows TTYColumns TTYVTDisallocate",
+        verdict: Verdict::Ignored("the terminal is the container's, and its runtime looks after it"),
     },
     Others {
         sections: &[Section::Service],
@@ -388,7 +491,7 @@ pub static OTHERS: &[Others] = &[
             PrivateDevices PrivateNetwork PrivateIPC PrivatePIDs PrivateUsers PrivateMounts PrivateBPF \
             NetworkNamespacePath IPCNamespacePath UserNamespacePath RestrictNamespaces RestrictRealtime \
             RestrictSUIDSGID RestrictFileSystems RestrictNetworkInterfaces LockPersonality \
-            MemoryDenyWriteExecute RemoveIPC KeyringMode Personality DynamicUser ReadWritePaths \
+            MemoryDenyWriteExecute RemoveIPC KeyringMode ReadWritePaths \
             ReadOnlyPaths InaccessiblePaths ExecPaths NoExecPaths ReadWriteDirectories \
             ReadOnlyDirectories InaccessibleDirectories TemporaryFileSystem BindPaths BindReadOnlyPaths \
             BindLogSockets MountFlags MountAPIVFS MountImages MountImagePolicy ExtensionImages \
@@ -534,6 +637,24 @@ mod tests {
                     "yes"
                 }
                 "Health" => "127.0.0.1:8080",
+                "StandardInput" => "file:/in",
+                "StandardOutput" | "StandardError" => "append:/out",
+                "StandardInputText" => "text",
+                "StandardInputData" => "Zm9v",
+                "TTYPath" => "/dev/tty1",
+                "RuntimeDirectoryPreserve" => "restart",
+                "LoadCredential" => "a:/b",
+                "SetCredential" => "a:b",
+                "CPUSchedulingPolicy" => "batch",
+                "IOSchedulingClass" => "idle",
+                "Personality" if cfg!(target_arch = "aarch64") => "arm64",
+                "Personality" => "x86-64",
+                "TimerSlackNSec" => "7000",
+                "CoredumpFilter" => "0x33",
+                "DynamicUser" | "IgnoreSIGPIPE" | "CPUSchedulingResetOnFork" => "yes",
+                name if name.ends_with("DirectoryMode") => "0750",
+                "ConfigurationDirectory" => "a b/c",
+                name if name.ends_with("Directory") && name != "WorkingDirectory" => "a b/c:link",
                 name if name.starts_with("Exec") => "-/bin/app --x",
                 name if name.ends_with("Sec") => "7s",
                 name if name.ends_with("ExitStatus") => "3 SIGKILL",
@@ -564,6 +685,10 @@ mod tests {
     #[test]
     fn every_row_that_can_be_wrong_says_so_and_leaves_the_spec_alone() {
         for row in DIRECTIVES {
+            if row.name == "StandardInputText" {
+                // A quote is a character like any other there.
+                continue;
+            }
             let (spec, wrong) = with(row, &["\"open"]);
             assert_eq!(wrong, 1, "{}", row.name);
             if row.name != "CapabilityBoundingSet"

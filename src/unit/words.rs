@@ -111,7 +111,7 @@ pub fn skip_white(text: &[u8]) -> &[u8] {
 }
 
 /// Reads what follows a backslash: what it stands for, and what comes after it.
-fn escape(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+pub(super) fn escape(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let [kind, after @ ..] = text else { return None };
     let one = |byte: u8| Some((vec![byte], after));
     match kind {
@@ -181,7 +181,8 @@ pub fn quote(word: &[u8]) -> String {
     out
 }
 
-fn hex(out: &mut String, byte: u8) {
+/// Writes a byte as `\xHH`.
+pub(super) fn hex(out: &mut String, byte: u8) {
     out.push_str("\\x");
     for digit in [byte >> 4, byte & 15] {
         out.push(char::from_digit(digit.into(), 16).unwrap_or('0'));

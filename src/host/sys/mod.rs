@@ -11,6 +11,7 @@ pub mod memory;
 pub mod process;
 pub mod relay;
 pub mod resource;
+pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;

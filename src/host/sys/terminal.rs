@@ -2,13 +2,14 @@
 
 use nix::errno::Errno;
 
-/// Makes the terminal on `fd` the controlling one of our session, which has none.
+/// Makes the terminal on `fd` the controlling one of our session, which has none. `steal` takes it from whoever has it,
+/// for which CAP_SYS_ADMIN is needed.
 ///
 /// # Errors
 /// `ENOTTY` if it is no terminal, `EPERM` if it is another session's.
-pub fn take(fd: i32) -> Result<(), Errno> {
-    // SAFETY: the argument is an integer, and 0 asks for a terminal that nobody has. No memory is read or written.
-    let ret = unsafe { libc::ioctl(fd, libc::TIOCSCTTY as _, 0) };
+pub fn take(fd: i32, steal: bool) -> Result<(), Errno> {
+    // SAFETY: the arguments are integers. No memory is read or written.
+    let ret = unsafe { libc::ioctl(fd, libc::TIOCSCTTY as _, i32::from(steal)) };
     Errno::result(ret).map(drop)
 }
 

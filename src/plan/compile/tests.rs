@@ -99,6 +99,9 @@ impl Probe for Container {
     fn group(&self) -> Vec<u8> {
         self.asked(b"root:x:0:\nmail:x:8:games\n".to_vec())
     }
+    fn credentials(&self) -> String {
+        self.asked("/run/credentials".to_owned())
+    }
 }
 
 fn command(words: &[&str]) -> Command {
@@ -127,7 +130,9 @@ fn plan_in(
     let mut spec = Spec::new("t.service");
     edit(&mut spec);
     let facility = Facility::new(Box::new(container.clone()));
-    compile(&spec, command, &variables(&["PATH=/p", "HOME=/h"]), &facility, SignalState::default(), false)
+    let container = variables(&["PATH=/p", "HOME=/h"]);
+    let surroundings = Surroundings { container: &container, ..Surroundings::default() };
+    compile(&spec, command, &surroundings, &facility)
 }
 
 fn texts(words: &[CString]) -> Vec<&str> {
@@ -173,7 +178,7 @@ fn a_program_is_looked_for_where_it_should_be() {
         ("nothing is nowhere", line(""), &["PATH=/a"], &[]),
     ];
     for (why, command, env, expected) in table {
-        let programs = programs(&command, &variables(env)).unwrap();
+        let programs = programs(&ExecSpec::default(), &command, &variables(env)).unwrap();
         assert_eq!(texts(&programs), expected, "{why}");
     }
 }
@@ -184,7 +189,7 @@ fn words_and_variables_arrive_as_c_strings() {
     let compiled = plan_in(&container, &command(&["/bin/x", "${HOME}/y", "$NOTHING"]), |_| {}).unwrap();
     assert_eq!(texts(&compiled.plan.argv), ["/bin/x", "/h/y"]);
     assert_eq!(compiled.plan.session, Session::New);
-    assert_eq!(texts(&assignments(&variables(&["A=1", "B=2", "A=3"])).unwrap()), ["B=2", "A=3"]);
+    assert_eq!(texts(&assignments(&variables(&["B=2", "PID=\0"])).unwrap()), ["B=2", "PID="]);
     let error = plan_in(&container, &command(&["/bin/x", "a\0b"]), |_| {}).unwrap_err();
     assert_eq!(
         (error.status, error.to_string().as_str()),
@@ -271,8 +276,8 @@ fn the_login_variables_yield_to_environment() {
     });
     assert_eq!(
         texts(&asked),
-        ["PATH=/p", "HOME=/h", "LOGNAME=games"],
-        "the caller's environment has USER already"
+        ["PATH=/p", "LOGNAME=games", "HOME=/h", "USER=u"],
+        "what Environment= says comes last"
     );
     let (unknown, _) = env(|spec| spec.exec.user = Some("777".into()));
     assert_eq!(texts(&unknown), ["PATH=/p", "HOME=/"]);
@@ -517,4 +522,122 @@ fn a_user_namespace_has_its_own_users_and_none_of_the_machines_rights() {
     assert_eq!(identity(&rootless).and_then(|i| i.uid), Some(65_534));
     let unknown = Container { namespace: ("", ""), ..root(all) };
     assert_eq!(identity(&unknown), None, "without /proc nobody knows who exists");
+}
+
+/// As [`plan_in`], for a unit among others.
+fn unit_in(container: &Container, edit: impl FnOnce(&mut Spec)) -> Result<Plan, PlanError> {
+    let mut spec = Spec::new("my-app@1.service");
+    edit(&mut spec);
+    let facility = Facility::new(Box::new(container.clone()));
+    let surroundings = Surroundings { manner: Manner::Unit, ..Surroundings::default() };
+    compile(&spec, &command(&["/bin/x"]), &surroundings, &facility).map(|compiled| compiled.plan)
+}
+
+#[test]
+fn a_unit_starts_from_what_systemd_gives_every_unit() {
+    use crate::plan::Stream;
+    let plan = unit_in(&root(DOCKER), |_| {}).unwrap();
+    assert_eq!((plan.umask, plan.session), (Some(0o022), Session::New));
+    assert_eq!(plan.working_directory, Some((c"/".to_owned(), false)));
+    assert_eq!(plan.streams, [Stream::Null, Stream::Keep, Stream::Keep]);
+    let (kill, pipe, stop) = (1 << 8, 1 << 12, 1 << 18);
+    assert_eq!(plan.signals, SignalState { mask: 0, default: !(kill | pipe | stop), ignore: pipe });
+    assert_eq!(plan.env.last().map(|word| word.to_str()), Some(Ok("USER=root")));
+    let own: Vec<&str> = plan.own_pid.iter().map(|at| plan.env[*at].to_str().unwrap()).collect();
+    assert_eq!(own, ["SYSTEMD_EXEC_PID="]);
+    let loud = unit_in(&root(DOCKER), |spec| spec.exec.ignore_sigpipe = Some(false)).unwrap();
+    assert_eq!((loud.signals.ignore, loud.signals.default), (0, !(kill | stop)));
+
+    let one = plan_in(&root(DOCKER), &command(&["/bin/x"]), |_| {}).unwrap().plan;
+    assert_eq!((one.umask, one.working_directory, one.streams), (None, None, Default::default()));
+}
+
+#[test]
+fn a_unit_needs_users_and_groups_that_somebody_has_heard_of() {
+    type Edit = fn(&mut Spec);
+    let table: [(&str, Edit, u8); 3] = [
+        ("a number that no entry has", |spec| spec.exec.user = Some("54321".into()), 217),
+        ("nor a group", |spec| spec.exec.group = Some("4242".into()), 216),
+        ("nor one among several", |spec| spec.exec.supplementary_groups = vec!["8".into(), "9".into()], 216),
+    ];
+    for (why, edit, status) in table {
+        assert_eq!(unit_in(&root(DOCKER), edit).map_err(|e| e.status).map(drop), Err(status), "{why}");
+        assert!(plan_in(&root(DOCKER), &command(&["/bin/x"]), edit).is_ok(), "{why}, for one command");
+    }
+    assert!(unit_in(&root(DOCKER), |spec| spec.exec.user = Some("5".into())).is_ok());
+}
+
+#[test]
+fn a_dynamic_user_is_made_up_where_we_could_become_it() {
+    let dynamic = |container: &Container, user: Option<&str>| {
+        let edit = |spec: &mut Spec| {
+            (spec.exec.dynamic_user, spec.exec.user) = (true, user.map(str::to_owned));
+            spec.exec.directories[1].list =
+                vec![crate::unit::spec::Folder { path: "s".into(), links: vec![] }];
+        };
+        plan_in(container, &command(&["/bin/x"]), edit).unwrap()
+    };
+    let made = dynamic(&root(DOCKER), Some("web"));
+    let identity = made.plan.identity.clone().unwrap();
+    let uid = identity.uid.unwrap();
+    assert!((61_184..=65_519).contains(&uid));
+    assert_eq!((identity.gid, identity.groups), (Some(uid), Some(vec![uid])));
+    assert!(made.plan.no_new_privileges);
+    let paths: Vec<_> = made.plan.folders.iter().map(|f| (f.path.as_str(), f.mode, f.owner)).collect();
+    let (unchanged, uid) = (folder::UNCHANGED, uid);
+    assert_eq!(
+        paths,
+        [("/var/lib/private", 0o711, (unchanged, unchanged)), ("/var/lib/private/s", 0o755, (uid, uid))]
+    );
+    assert_eq!(made.plan.folders[1].links, [("/var/lib/s".to_owned(), "private/s".to_owned())]);
+    let names = |compiled: &Compiled| {
+        let words = compiled.plan.env.iter().filter_map(|word| word.to_str().unwrap().split_once('='));
+        words
+            .filter(|(name, _)| ["USER", "HOME"].contains(name))
+            .map(|(_, v)| v.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&made), ["web"], "the container's HOME is not its own");
+    assert!(
+        names(&dynamic(&root(DOCKER), Some("1st web")))[0].starts_with("_du"),
+        "that is no name of a user"
+    );
+    let games = dynamic(&root(DOCKER), Some("games")).plan.identity.unwrap();
+    assert_eq!(games.uid, Some(5), "an account that is there is taken");
+    let degraded = dynamic(&user(1000), None);
+    assert_eq!(degraded.plan.identity, None);
+    assert!(by(&degraded, "DynamicUser").starts_with("degraded"));
+}
+
+#[test]
+fn scheduling_takes_what_it_may() {
+    use crate::unit::spec::Schedule;
+    let nice = Capability::SysNice.bit();
+    let plan = |capabilities, schedule: Schedule| {
+        plan_in(&root(capabilities), &command(&["/bin/x"]), |spec| spec.exec.schedule = schedule).unwrap()
+    };
+    let policy = |policy, priority| Schedule { policy, priority, ..Schedule::default() };
+    let io = |io_class, io_priority| Schedule { io_class, io_priority, ..Schedule::default() };
+    let table = [
+        ("batch", 0, policy(Some(3), None), Some((3, 0, false)), None),
+        ("a priority means nothing there", 0, policy(Some(3), Some(9)), Some((3, 0, false)), None),
+        ("real time", nice, policy(Some(1), Some(9)), Some((1, 9, false)), None),
+        ("without a priority", nice, policy(Some(2), None), Some((2, 1, false)), None),
+        ("as low as can be", nice, policy(Some(2), Some(0)), Some((2, 1, false)), None),
+        ("a priority alone", nice, policy(None, Some(9)), None, None),
+        ("disks by class", 0, io(Some(3), None), None, Some(3 << 13 | 4)),
+        ("by priority alone", 0, io(None, Some(7)), None, Some(2 << 13 | 7)),
+        ("no class has no priority", 0, io(Some(0), Some(7)), None, Some(0)),
+        ("real time for disks", nice, io(Some(1), Some(0)), None, Some(1 << 13)),
+        ("not without the right", 0, io(Some(1), Some(0)), None, None),
+    ];
+    for (why, capabilities, schedule, policy, io) in table {
+        let planned = plan(capabilities, schedule).plan.scheduling.unwrap();
+        assert_eq!((planned.policy, planned.io), (policy, io), "{why}");
+    }
+    let refused = Container { hard: 0, ..root(0) };
+    let edit = |spec: &mut Spec| spec.exec.schedule.policy = Some(1);
+    let plan = plan_in(&refused, &command(&["/bin/x"]), edit).unwrap();
+    assert!(by(&plan, "CPUSchedulingPolicy").starts_with("degraded"));
+    assert_eq!(plan_in(&root(0), &command(&["/bin/x"]), |_| {}).unwrap().plan.scheduling, None);
 }

@@ -97,7 +97,11 @@ pub mod status {
     pub const SIGNAL_MASK: Status = 207;
     pub const STDIN: Status = 208;
     pub const STDOUT: Status = 209;
+    pub const IOPRIO: Status = 211;
+    pub const TIMERSLACK: Status = 212;
     pub const SECUREBITS: Status = 213;
+    pub const SETSCHEDULER: Status = 214;
+    pub const CPUAFFINITY: Status = 215;
     pub const GROUP: Status = 216;
     pub const USER: Status = 217;
     pub const CAPABILITIES: Status = 218;
@@ -105,7 +109,9 @@ pub mod status {
     pub const STDERR: Status = 222;
     pub const NO_NEW_PRIVILEGES: Status = 227;
     pub const SECCOMP: Status = 228;
+    pub const PERSONALITY: Status = 230;
     pub const ADDRESS_FAMILIES: Status = 232;
+    pub const CREDENTIALS: Status = 243;
 
     const NAMES: &[(Status, &str)] = &[
         (0, "SUCCESS"),

@@ -7,15 +7,21 @@
 
 pub mod condition;
 mod exit;
+mod folder;
 mod life;
+mod schedule;
 mod signal;
 mod span;
+mod stream;
 mod unit;
 
 pub use exit::{Exit, ExitSet, Status, status};
+pub use folder::{Credential, CredentialSource, Folder, Folders, Place, Preserve};
 pub use life::{ExitType, FailureMode, RestartMode, Type};
+pub use schedule::Schedule;
 pub use signal::Signal;
 pub use span::Span;
+pub use stream::{Claim, Input, Opening, Output};
 pub use unit::{Install, Relation, UnitSpec};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -405,6 +411,23 @@ pub struct ExecSpec {
     pub unset_environment: Vec<OsString>,
     pub exec_search_path: Vec<OsString>,
     pub set_login_environment: Option<bool>,
+    pub dynamic_user: bool,
+    pub standard_input: Option<Input>,
+    pub standard_output: Option<Output>,
+    pub standard_error: Option<Output>,
+    /// `StandardInputText=` and `StandardInputData=`, one after the other.
+    pub standard_input_data: Vec<u8>,
+    /// `TTYPath=`; unset is `/dev/console`.
+    pub tty_path: Option<OsString>,
+    /// `*Directory=` and `*DirectoryMode=`, in the order of [`Place::ALL`].
+    pub directories: [Folders; 5],
+    pub runtime_directory_preserve: Preserve,
+    /// `LoadCredential=` and `SetCredential=`.
+    pub credentials: Vec<Credential>,
+    pub ignore_sigpipe: Option<bool>,
+    /// A mask: core(5).
+    pub coredump_filter: Option<u32>,
+    pub schedule: Schedule,
 }
 
 /// `WorkingDirectory=`.

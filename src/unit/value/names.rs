@@ -7,6 +7,7 @@
 use crate::unit::calls;
 use crate::unit::complaint::Problem;
 use crate::unit::spec::{AddressFamilies, CallFilter, ExitSet, Signal, status};
+use crate::unit::words;
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 
@@ -347,6 +348,76 @@ pub fn error_names() -> impl Iterator<Item = &'static str> {
     .into_iter()
 }
 
+/// Text with its C escapes replaced, or `None` if one is unknown. Quotes and white space are just themselves.
+pub fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        if *byte == b'\\' {
+            let (bytes, after) = words::escape(rest)?;
+            out.extend(bytes);
+            rest = after;
+        } else {
+            out.push(*byte);
+        }
+    }
+    Some(out)
+}
+
+/// As [`unescape`] and then the specifiers read it.
+pub fn show_escaped(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for byte in bytes {
+        match byte {
+            b'%' => out.push_str("%%"),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b' '..=b'~' => out.push(char::from(*byte)),
+            _ => words::hex(&mut out, *byte),
+        }
+    }
+    out
+}
+
+/// The digits of RFC 4648, section 4.
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Base64 with white space anywhere; `None` if it is none.
+pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut digits = text.iter().filter(|b| !b.is_ascii_whitespace()).copied();
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    while let Some(first) = digits.next() {
+        let four = [first, digits.next()?, digits.next()?, digits.next()?];
+        let padding = four.iter().rev().take_while(|b| **b == b'=').count();
+        let mut bits = 0;
+        for digit in four.iter().take(4 - padding) {
+            bits = bits << 6 | BASE64.iter().position(|b| b == digit)? as u32;
+        }
+        bits <<= 6 * padding;
+        // The bits below what the digits say are zero.
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        out.extend_from_slice(bytes.get(..3 - padding.min(2))?);
+        if padding > 2 || padding > 0 && digits.next().is_some() {
+            return None;
+        }
+    }
+    Some(out)
+}
+
+/// As [`base64`] reads it.
+pub fn show_base64(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let bits = three.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for at in 0..4 {
+            let digit = BASE64.get((bits >> (18 - 6 * at) & 63) as usize);
+            out.push(if at > three.len() { '=' } else { char::from(*digit.unwrap_or(&b'=')) });
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -522,6 +593,26 @@ mod tests {
         let (mut filter, mut problems) = (None, Vec::new());
         call_filter(&mut filter, "~unmae", &mut problems);
         assert_eq!(texts(&problems), ["unknown system call \"unmae\" -> uname"]);
+    }
+
+    #[test]
+    fn base64_reads_back() {
+        let table: [(&str, &[u8]); 6] = [
+            ("", b""),
+            ("Zg==", b"f"),
+            ("Zm8=", b"fo"),
+            ("Zm9v", b"foo"),
+            ("Zm9vYg==", b"foob"),
+            ("+/8A", b"\xfb\xff\x00"),
+        ];
+        for (text, bytes) in table {
+            assert_eq!(base64(text.as_bytes()).as_deref(), Some(bytes), "{text}");
+            assert_eq!(show_base64(bytes), text);
+        }
+        assert_eq!(base64(b"Zm 9v\n"), Some(b"foo".to_vec()));
+        for text in ["Z", "Zm", "Zm9", "Z===", "====", "Zg==Zg==", "Zm9v!", "=m9v", "Z=9v"] {
+            assert_eq!(base64(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

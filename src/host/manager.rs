@@ -21,7 +21,7 @@ use crate::engine::{
     SpawnFailure, State, UnitId, Verb, Whom, exit_code,
 };
 use crate::unit::spec::condition::{Verdict, evaluate};
-use crate::unit::spec::{Exit, Relation, Signal, Span, Spec};
+use crate::unit::spec::{Exit, KillMode, NotifyAccess, Relation, Restart, Signal, Span, Spec};
 use crate::wire::control::Request;
 use ::log::{error, warn};
 use nix::errno::Errno;
@@ -146,7 +146,8 @@ impl Manager {
             load,
             names: BTreeMap::new(),
             known: BTreeMap::new(),
-            environment,
+            // `container` tells its manager who runs the container, and is not for services (systemd's Container Interface).
+            environment: environment.into_iter().filter(|(name, _)| name != "container").collect(),
             notify,
             control,
             scopes: BTreeMap::new(),
@@ -829,8 +830,51 @@ fn property(service: &Service, name: &str) -> Option<String> {
         .to_string(),
         "StatusText" => service.status_text().to_owned(),
         "StatusErrno" => service.status_errno().to_string(),
-        "ConditionResult" => "yes".to_owned(),
-        "AssertResult" => "yes".to_owned(),
+        // What the last start found; before the first there is nothing to be found.
+        "ConditionResult" | "AssertResult" => {
+            if service.activated().is_some() { "yes" } else { "no" }.to_owned()
+        }
+        name => return setting(service.spec(), name),
+    })
+}
+
+/// A setting as `systemctl show` prints it.
+fn setting(spec: &Spec, name: &str) -> Option<String> {
+    let (service, kill) = (&spec.service, &spec.kill);
+    Some(match name {
+        "TimeoutStartUSec" => service.start_patience().to_string(),
+        "TimeoutStopUSec" => service.timeout_stop.zero_is_never().to_string(),
+        "TimeoutAbortUSec" => {
+            service.timeout_abort.unwrap_or(service.timeout_stop).zero_is_never().to_string()
+        }
+        "RuntimeMaxUSec" => service.runtime_max.to_string(),
+        "RestartUSec" => service.restart_delay.to_string(),
+        "WatchdogUSec" => service.watchdog.to_string(),
+        "Type" => service.kind().word().to_owned(),
+        "KillMode" => match kill.mode {
+            KillMode::ControlGroup => "control-group",
+            KillMode::Mixed => "mixed",
+            KillMode::Process => "process",
+            KillMode::None => "none",
+        }
+        .to_owned(),
+        "NotifyAccess" => match service.notify_access() {
+            NotifyAccess::None => "none",
+            NotifyAccess::Main => "main",
+            NotifyAccess::Exec => "exec",
+            NotifyAccess::All => "all",
+        }
+        .to_owned(),
+        "Restart" => match service.restart {
+            Restart::No => "no",
+            Restart::Always => "always",
+            Restart::OnSuccess => "on-success",
+            Restart::OnFailure => "on-failure",
+            Restart::OnAbnormal => "on-abnormal",
+            Restart::OnAbort => "on-abort",
+            Restart::OnWatchdog => "on-watchdog",
+        }
+        .to_owned(),
         _ => return None,
     })
 }

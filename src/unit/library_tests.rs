@@ -1,6 +1,7 @@
 //! Libraries made up in temporary folders: who wins, who is hidden, what a link means.
 
 use super::*;
+use crate::unit::spec::ExecKind;
 use std::fs;
 use std::os::unix::fs::symlink;
 

@@ -84,4 +84,3 @@ pub(super) fn set_pid_file(spec: &mut Spec, text: &str, reading: &mut Reading<'_
 pub(super) fn show_pid_file(spec: &Spec) -> Vec<String> {
     spec.service.pid_file.iter().map(|path| path.to_string_lossy().into_owned()).collect()
 }
-

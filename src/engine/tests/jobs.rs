@@ -5,6 +5,7 @@
 
 use super::types::ask;
 use super::*;
+use crate::unit::spec::Relation;
 
 /// A moment in milliseconds, what happens then, and what is seen of it.
 type Row = (u64, Event, &'static str);
@@ -101,13 +102,14 @@ fn plain() -> Spec {
     daemon(|_| {})
 }
 
-fn names(names: &str) -> Vec<String> {
-    names.split_whitespace().map(|name| format!("{name}.service")).collect()
+fn relate(spec: &mut Spec, relation: Relation, others: &str) {
+    others.split_whitespace().for_each(|name| spec.unit.relate(relation, format!("{name}.service")));
 }
 
 /// Requires= and After=.
 fn needs(spec: &mut Spec, others: &str) {
-    (spec.unit.requires, spec.unit.after) = (names(others), names(others));
+    relate(spec, Relation::Requires, others);
+    relate(spec, Relation::After, others);
 }
 
 #[test]
@@ -140,22 +142,22 @@ fn what_is_required_comes_first_and_goes_last() {
         ),
         (
             "without an order all start at once",
-            vec![plain(), daemon(|s| s.unit.requires = names("a"))],
+            vec![plain(), daemon(|s| relate(s, Relation::Requires, "a"))],
             vec![(0, start(1), "a.start#1 b.start#2 | start start")],
         ),
         (
             "Before= is After= the other way round",
-            vec![daemon(|s| s.unit.before = names("b")), daemon(|s| s.unit.wants = names("a"))],
+            vec![daemon(|s| relate(s, Relation::Before, "b")), daemon(|s| relate(s, Relation::Wants, "a"))],
             vec![(0, start(1), "a.start#1 | start dead"), (0, spawned(1), "b.start#2 | running start")],
         ),
         (
             "an order alone brings nobody",
-            vec![plain(), daemon(|s| s.unit.after = names("a"))],
+            vec![plain(), daemon(|s| relate(s, Relation::After, "a"))],
             vec![(0, start(1), "b.start#1 | dead start")],
         ),
         (
             "after a notify service is after its word",
-            vec![daemon(|s| s.service.kind = Type::Notify), daemon(|s| s.unit.after = names("a"))],
+            vec![daemon(|s| s.service.kind = Type::Notify), daemon(|s| relate(s, Relation::After, "a"))],
             vec![
                 (0, start(0), "a.start#1 | start dead"),
                 (0, of(1, 5, Verb::Start), "| start dead"),
@@ -180,7 +182,7 @@ fn what_is_required_comes_first_and_goes_last() {
         ),
         (
             "a start of one that is up brings back what it wants",
-            vec![plain(), daemon(|s| s.unit.wants = names("a"))],
+            vec![plain(), daemon(|s| relate(s, Relation::Wants, "a"))],
             vec![
                 (0, start(1), "a.start#1 b.start#2 | start start"),
                 (0, spawned(1), "| running start"),
@@ -200,8 +202,8 @@ fn what_is_required_comes_first_and_goes_last() {
 fn what_cannot_be_had() {
     let circle = |wanted: bool| {
         let other = |s: &mut Spec, name| {
-            s.unit.after = names(name);
-            if wanted { s.unit.wants = names(name) } else { s.unit.requires = names(name) }
+            relate(s, Relation::After, name);
+            if wanted { relate(s, Relation::Wants, name) } else { relate(s, Relation::Requires, name) }
         };
         vec![remaining(|s| other(s, "b")), remaining(|s| other(s, "a"))]
     };
@@ -213,7 +215,13 @@ fn what_cannot_be_had() {
         ),
         (
             "what is wanted fails: tried all the same",
-            vec![oneshot(|_| {}), daemon(|s| (s.unit.wants, s.unit.after) = (names("a"), names("a")))],
+            vec![
+                oneshot(|_| {}),
+                daemon(|s| {
+                    relate(s, Relation::Wants, "a");
+                    relate(s, Relation::After, "a");
+                }),
+            ],
             vec![(0, start(1), "a.start#1 | start dead"), (1, exited(1, 1), "b.start#2 | failed start")],
         ),
         (
@@ -243,12 +251,12 @@ fn what_cannot_be_had() {
         ),
         (
             "a unit that is not there is required",
-            vec![daemon(|s| s.unit.requires = names("none"))],
+            vec![daemon(|s| relate(s, Relation::Requires, "none"))],
             vec![(0, start(0), "1:no | dead")],
         ),
         (
             "a unit that is not there is wanted",
-            vec![daemon(|s| s.unit.wants = names("none"))],
+            vec![daemon(|s| relate(s, Relation::Wants, "none"))],
             vec![(0, start(0), "a.start#1 | start")],
         ),
         ("a circle of the required", circle(false), vec![(0, start(0), "1:no | dead dead")]),
@@ -529,7 +537,8 @@ fn others_start_at_the_end_of_one() {
     let handler = || oneshot(|_| {});
     let watched = |change: fn(&mut Spec)| {
         oneshot(move |s| {
-            (s.unit.on_failure, s.unit.on_success) = (names("b"), names("c"));
+            relate(s, Relation::OnFailure, "b");
+            relate(s, Relation::OnSuccess, "c");
             change(s);
         })
     };
@@ -606,7 +615,7 @@ fn others_start_at_the_end_of_one() {
 
 #[test]
 fn who_starts_at_the_end_of_one_is_told_of_it() {
-    let mut engine = manager(vec![oneshot(|s| s.unit.on_failure = names("b")), oneshot(|_| {})]);
+    let mut engine = manager(vec![oneshot(|s| relate(s, Relation::OnFailure, "b")), oneshot(|_| {})]);
     let actions = go_on(
         "failure",
         &mut engine,
@@ -671,7 +680,7 @@ fn a_new_spec_counts_from_the_next_start() {
     let changed = || {
         let mut spec = daemon(|s| {
             lines(s, ExecKind::StopPost, 1);
-            s.unit.wants = names("b");
+            relate(s, Relation::Wants, "b");
         });
         spec.name = "a.service".into();
         spec
@@ -749,7 +758,10 @@ fn a_manager_stays_until_a_signal_ends_it() {
         (
             "neither restarts nor handlers of failures begin",
             vec![
-                daemon(|s| (s.service.restart, s.unit.on_failure) = (Restart::Always, names("b"))),
+                daemon(|s| {
+                    s.service.restart = Restart::Always;
+                    relate(s, Relation::OnFailure, "b");
+                }),
                 oneshot(|_| {}),
             ],
             vec![

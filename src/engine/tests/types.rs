@@ -4,7 +4,8 @@
 //! main process, and `1:ok` or `1:no` answers client 1.
 
 use super::*;
-use crate::unit::spec::{Condition, ExitType, FailureMode, RestartMode};
+use crate::unit::spec::condition::{Condition, ConditionKind, PathIs};
+use crate::unit::spec::{ExitType, FailureMode, RestartMode};
 
 const START: Event = ask(1, Verb::Start);
 const STOP: Event = ask(2, Verb::Stop);
@@ -432,7 +433,7 @@ fn an_exec_condition_skips_or_fails() {
 fn conditions_and_asserts_are_asked_for_first() {
     let spec = || {
         unit(|s| {
-            let (kind, argument) = ("PathExists", "/x".to_owned());
+            let (kind, argument) = (ConditionKind::Path(PathIs::There), "/x".to_owned());
             s.unit.conditions =
                 vec![Condition { assert: false, kind, trigger: false, negate: false, argument }];
             s.service.restart = Restart::OnFailure;

@@ -24,6 +24,20 @@ have || rustup target add $$musl >&2 || true; \
 if have; then echo $$musl; else echo $$host; fi
 endef
 
+# The standard library that comes ready-made carries a printer of backtraces which no linker can leave out: 170 kB that
+# a binary without unwinding never runs. Where the library's source can be had it is compiled without, by the same compiler,
+# which must be told that this is meant (RUSTC_BOOTSTRAP), and `{:?}`, which nobody prints, with it; else the ready-made
+# one is taken and the binary is larger.
+define SLIM_STD
+sysroot=$$(rustc --print sysroot); source=$$sysroot/lib/rustlib/src/rust; std=(); \
+case $(TRIPLE) in *musl) \
+	test -d "$$source/library" || rustup component add rust-src >&2 || true; \
+	if test -d "$$source/library"; then \
+		std=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size); export RUSTC_BOOTSTRAP=1; flags+=(-Zfmt-debug=none); \
+		flags+=("--remap-path-prefix=$$source=/rust"); \
+	fi;; esac
+endef
+
 # How the static binary is compiled and linked. The folder names are replaced by words, so that a build
 # depends neither on where the sources lie nor on whose home the crates are in.
 define RELEASE
@@ -32,10 +46,11 @@ flags=(-C target-feature=+crt-static $(LINK)); \
 flags+=("--remap-path-prefix=$(CURDIR)=/tinysvc" "--remap-path-prefix=$(OUT)=/target"); \
 $(CARGO) fetch --locked --quiet --target $(TRIPLE) || true; \
 while read -r dir; do [ -z "$$dir" ] || flags+=("--remap-path-prefix=$${dir%/}=/crates"); done < <(registry); \
+$(SLIM_STD); \
 flags=$$(IFS=$$'\x1f'; echo "$${flags[*]}"); \
 unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS; \
 CARGO_ENCODED_RUSTFLAGS="$$flags" CARGO_TARGET_DIR="$(OUT)" \
-	$(CARGO) build --locked --release --target $(TRIPLE)
+	$(CARGO) build --locked --release --target $(TRIPLE) $${std[@]+"$${std[@]}"}
 endef
 # No build id, which is a hash of what is there already; code and constants share their pages, which saves one fault in
 # ten at start; relocations take bits and not entries (40 kB less); no unwind tables, since nothing unwinds (110 kB less). The

@@ -763,7 +763,7 @@ mod tests {
 
     #[test]
     fn the_values_of_our_own_section_have_bounds() {
-        let table: [(&str, &[&str], &[&str], usize); 31] = [
+        let table: [(&str, &[&str], &[&str], usize); 30] = [
             ("Health", &["off"], &["off"], 0),
             ("Health", &["no"], &["off"], 0),
             ("Health", &["on"], &["[::]:8469"], 0),

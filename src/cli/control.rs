@@ -42,7 +42,11 @@ pub fn shows_units(args: &[OsString]) -> bool {
     let units = args.iter().filter(|arg| !arg.as_encoded_bytes().starts_with(b"-"));
     let is_unit = |arg: &OsString| arg.as_encoded_bytes().ends_with(b".service");
     let mut units = units.peekable();
-    units.peek().is_some() && !args.iter().any(|arg| arg == "--") && args.iter().any(is_unit)
+    let of_command = |arg: &OsString| {
+        let arg = arg.as_encoded_bytes();
+        arg == b"--" || arg == b"-u" || arg.starts_with(b"--unit")
+    };
+    units.peek().is_some() && !args.iter().any(of_command) && args.iter().any(is_unit)
 }
 
 /// Runs `tinysvc VERB ARGS` and returns its exit status.
@@ -193,7 +197,8 @@ mod tests {
 
     #[test]
     fn show_is_about_units_or_about_a_command() {
-        let table: [(&[&str], bool); 5] = [
+        let table: [(&[&str], bool); 6] = [
+            (&["--unit", "/etc/a.service"], false),
             (&["a.service"], true),
             (&["-p", "MainPID", "a.service"], true),
             (&["--", "/bin/a.service"], false),

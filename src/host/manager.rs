@@ -381,7 +381,7 @@ impl Manager {
             match unit {
                 Some(unit) => {
                     let of = |scope: &&mut Scope| scope.unit == unit && !scope.retired;
-                    match self.scopes.iter_mut().map(|(token, scope)| (*token, scope)).find(|(_, s)| of(&s)) {
+                    match self.scopes.iter_mut().map(|(token, scope)| (*token, scope)).find(|(_, s)| of(s)) {
                         Some((token, scope)) if !scope.asked => {
                             scope.asked = true;
                             self.tell(token, Word::IsEmpty);

@@ -385,14 +385,12 @@ impl Host {
 
     fn announce(&mut self, assignments: &str) {
         match self.upward.as_ref().map(|upward| upward.tell(assignments)) {
-            Some(Err(e)) => {
-                // A watchdog and a status would say it again and again.
-                if !std::mem::replace(&mut self.unheard, true) {
-                    warn!("NOTIFY_SOCKET: cannot send {assignments}: {e}");
-                }
+            // A watchdog and a status would say it again and again.
+            Some(Err(e)) if !std::mem::replace(&mut self.unheard, true) => {
+                warn!("NOTIFY_SOCKET: cannot send {assignments}: {e}");
             }
             Some(Ok(())) => self.unheard = false,
-            None => {}
+            Some(Err(_)) | None => {}
         }
     }
 

@@ -26,14 +26,14 @@ endef
 
 # The standard library that comes ready-made carries a printer of backtraces which no linker can leave out: 170 kB that
 # a binary without unwinding never runs. Where the library's source can be had it is compiled without, by the same compiler,
-# which must be told that this is meant (RUSTC_BOOTSTRAP), and `{:?}`, which nobody prints, with it; else the ready-made
-# one is taken and the binary is larger.
+# which must be told that this is meant (RUSTC_BOOTSTRAP); else the ready-made one is taken and the
+# binary is larger.
 define SLIM_STD
 sysroot=$$(rustc --print sysroot); source=$$sysroot/lib/rustlib/src/rust; std=(); \
 case $(TRIPLE) in *musl) \
 	test -d "$$source/library" || rustup component add rust-src >&2 || true; \
 	if test -d "$$source/library"; then \
-		std=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size); export RUSTC_BOOTSTRAP=1; flags+=(-Zfmt-debug=none); \
+		std=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size); export RUSTC_BOOTSTRAP=1; \
 		flags+=("--remap-path-prefix=$$source=/rust"); \
 	fi;; esac
 endef
@@ -57,7 +57,7 @@ endef
 # binary stays position-independent and RELRO: 5 us more than without, and worth it.
 LINK = -C link-arg=-Wl,--build-id=none -C link-arg=-Wl,-z,noseparate-code $(if $(findstring musl,$(TRIPLE)),$(LINK_MUSL))
 # A variable of its own: commas in the words of $(if) would part them.
-LINK_MUSL := -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,src/release.ld
+LINK_MUSL := -C llvm-args=-enable-machine-outliner -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,src/release.ld
 
 .PHONY: help
 help: ## this list

@@ -14,7 +14,7 @@ use super::service::{Change, Orders};
 use super::system::{Engine, Phase, Role};
 use super::{Action, ActiveState, Level, Mono, Outcome, Service, State, UnitId};
 use crate::unit::spec::{RestartMode, Signal};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Someone who has asked for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +107,10 @@ pub(super) struct Jobs {
     seen: BTreeMap<UnitId, ActiveState>,
     /// Units whose end starts others, and the lists of whom.
     ended: Vec<(UnitId, bool)>,
+    /// Units that have failed in this step for want of what they require.
+    wanting: BTreeSet<UnitId>,
+    /// Units whose start was found to be impossible in this step.
+    denied: BTreeSet<UnitId>,
 }
 
 /// Relations the other way round, by unit.
@@ -423,6 +427,8 @@ impl Engine {
 
     /// Follows up on whatever has happened until nothing moves: changes of units end jobs, ends of jobs begin others.
     pub(super) fn settle(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        self.jobs.wanting.clear();
+        self.jobs.denied.clear();
         for _ in 0..ROUNDS_MAX {
             let mut moved = self.hear(actions);
             moved |= self.trigger(actions);
@@ -474,6 +480,9 @@ impl Engine {
             {
                 service.release();
             }
+            if job.kind == Kind::Start && !matches!(end, End::Done | End::Cancelled) {
+                self.jobs.denied.insert(unit);
+            }
             if end != End::Done && job.kind == Kind::Start {
                 self.relate();
                 let starts =
@@ -481,8 +490,9 @@ impl Engine {
                 let required_by = self.jobs.required_by(unit).iter().filter(starts);
                 left.extend(required_by.map(|other| (*other, End::Dependency)));
             }
-            if end == End::Dependency {
-                // Others may wait for news of it, though it never was tried.
+            // Others may wait for news of it, though it never was tried. Once a step is enough: those others may bring it
+            // back, and in vain again.
+            if end == End::Dependency && self.jobs.wanting.insert(unit) {
                 self.jobs.ended.push((unit, false));
             }
             let text = self.words(unit, end);
@@ -567,6 +577,10 @@ impl Engine {
         };
         let due: Vec<UnitId> = self.services.iter().enumerate().filter_map(due).collect();
         for unit in &due {
+            if self.jobs.denied.remove(unit) {
+                self.give_up(now, *unit, Outcome::Success, "its start is impossible".to_owned(), actions);
+                continue;
+            }
             let direct =
                 self.service(*unit).is_some_and(|s| s.spec().service.restart_mode == RestartMode::Direct);
             match self.plan(*unit, Kind::Start, !direct) {
@@ -576,16 +590,18 @@ impl Engine {
                         job.running = false;
                     }
                 }
-                Err(why) => {
-                    self.note_on(*unit, Level::Error, format!("not restarted: {why}"), actions);
-                    let mut out = Orders { actions, last_run: &mut self.last_run };
-                    if let Some((_, service)) = self.services.get_mut(unit.0 as usize) {
-                        service.give_up(now, &mut out);
-                    }
-                }
+                Err(why) => self.give_up(now, *unit, Outcome::Resources, why, actions),
             }
         }
         !due.is_empty()
+    }
+
+    fn give_up(&mut self, now: Mono, unit: UnitId, f: Outcome, why: String, actions: &mut Vec<Action>) {
+        self.note_on(unit, Level::Error, format!("not restarted: {why}"), actions);
+        let mut out = Orders { actions, last_run: &mut self.last_run };
+        if let Some((_, service)) = self.services.get_mut(unit.0 as usize) {
+            service.give_up(now, f, &mut out);
+        }
     }
 
     /// Begins the jobs that wait for nobody any more.

@@ -10,7 +10,7 @@
 
 use super::job::Jobs;
 use super::service::{Orders, exit_status};
-use super::{Action, Event, Level, Mono, Note, Outcome, Service, UnitId, Whom, earlier};
+use super::{Action, Event, Level, Mono, Note, Outcome, Service, State, UnitId, Whom, earlier};
 use crate::unit::spec::{Signal, Span, Spec};
 
 /// Exit statuses of tinysvc itself. Those of the service pass through unchanged.
@@ -327,7 +327,7 @@ impl Engine {
 
     /// Lets whoever is up serve for DrainSec more, and stops whoever is not.
     fn drain(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        let up = self.kept().filter(|service| service.state().is_active());
+        let up = self.kept().filter(|service| serves(service));
         let patience = up.map(|service| service.spec().ours.drain).max().unwrap_or(Span::ZERO);
         if patience == Span::ZERO {
             return self.stop_services(now, actions);
@@ -374,6 +374,10 @@ impl Engine {
 
     /// What follows from where the services stand now.
     fn follow(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        if self.stays && self.phase == Phase::Draining && !self.kept().any(serves) {
+            // Nobody is there any more who could be of use to anybody.
+            self.stop_services(now, actions);
+        }
         let first = if self.stays { Phase::Draining } else { Phase::Running };
         let begun = (first..Phase::Sweeping).contains(&self.phase);
         if begun && self.kept().all(|service| service.state().is_inactive() && !service.is_checking()) {
@@ -446,4 +450,9 @@ impl Engine {
     fn note(&self, actions: &mut Vec<Action>, level: Level, text: String) {
         actions.push(Action::Note(Note { level, unit: None, text, state: None, result: None, exit: None }));
     }
+}
+
+/// Whether a drain would be for it: it is up, and not only by word.
+fn serves(service: &Service) -> bool {
+    service.state().is_active() && service.state() != State::Exited
 }

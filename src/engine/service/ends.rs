@@ -66,6 +66,8 @@ impl Service {
                     self.note(out, Level::Warn, "main process ended before READY=1".into());
                     self.enter_signal(now, State::StopSigterm, Outcome::Protocol, out);
                 }
+                // It has named a main process before it was done; its own end comes first.
+                Type::Forking if control => {}
                 // It never was executed, and that may be forgiven.
                 Type::Simple | Type::Exec | Type::Dbus | Type::Idle | Type::Forking => {
                     self.enter_running(now, f, out);

@@ -463,7 +463,11 @@ impl Rules {
                     let still = (look.state, look.since) == (neighbour.state(), neighbour.since());
                     look.job.is_some() && engine.job(other).is_some() && still
                 });
-                if after && other != spawn.unit && same {
+                // Two plans, each with an order of its own, may have none together.
+                let ignored = actions.iter().any(
+                    |a| matches!(a, Action::Note(note) if note.text.starts_with("its order was ignored")),
+                );
+                if after && other != spawn.unit && same && !ignored {
                     return Err(format!(
                         "{:?} starts, and {other:?}, which comes before, has a job",
                         spawn.unit

@@ -116,8 +116,9 @@ pub(super) struct Jobs {
 /// Relations the other way round, by unit.
 #[derive(Clone, Debug, Default)]
 struct Links {
-    /// Which units each comes after.
+    /// Which units each comes after, and which come after it.
     after: BTreeMap<UnitId, Vec<UnitId>>,
+    before: BTreeMap<UnitId, Vec<UnitId>>,
     required_by: BTreeMap<UnitId, Vec<UnitId>>,
     /// Whose OnFailure= and OnSuccess= name it.
     triggered_by: BTreeMap<UnitId, Vec<UnitId>>,
@@ -164,18 +165,59 @@ impl Jobs {
         Self::related(|links| &links.required_by, &self.links, unit)
     }
 
-    fn comes_after(&self, unit: UnitId, other: UnitId) -> bool {
-        Self::related(|links| &links.after, &self.links, unit).contains(&other)
+    fn after(&self, unit: UnitId) -> &[UnitId] {
+        Self::related(|links| &links.after, &self.links, unit)
+    }
+
+    /// The units that a job of one could wait for, or be waited for by.
+    fn neighbours(&self, unit: UnitId) -> impl Iterator<Item = UnitId> {
+        let before = Self::related(|links| &links.before, &self.links, unit);
+        self.after(unit).iter().chain(before).copied()
     }
 
     /// Whether a job of this kind waits for one of that kind: `job_compare()`. Whatever goes down goes first, the last
     /// to come up before the others; after that, up in order.
     fn waits(&self, unit: UnitId, kind: Kind, other: UnitId, others: Kind) -> bool {
-        self.comes_after(unit, other) && !kind.is_down() || self.comes_after(other, unit) && others.is_down()
+        !kind.is_down() && self.after(unit).contains(&other)
+            || others.is_down() && self.after(other).contains(&unit)
     }
 
     fn is_runnable(&self, unit: UnitId, kind: Kind) -> bool {
-        !self.jobs.iter().any(|(other, job)| *other != unit && self.waits(unit, kind, *other, job.kind))
+        let waits = |other| self.jobs.get(&other).is_some_and(|job| self.waits(unit, kind, other, job.kind));
+        !self.neighbours(unit).any(waits)
+    }
+
+    /// Those of these jobs that wait for themselves by way of others; none if there is an order.
+    fn circle(&self, jobs: &BTreeMap<UnitId, Kind>) -> BTreeSet<UnitId> {
+        // Whoever waits for nobody cannot be part of it, nor whom nobody waits for.
+        let forward = |(unit, kind), (other, others)| self.waits(unit, kind, other, others);
+        let backward = |(unit, kind), (other, others)| self.waits(other, others, unit, kind);
+        let mut left = BTreeSet::new();
+        left.extend(jobs.keys().copied());
+        self.without_free(jobs, &mut left, &forward);
+        self.without_free(jobs, &mut left, &backward);
+        left
+    }
+
+    /// Takes out whoever waits for none of those that are left, until all do.
+    fn without_free(
+        &self,
+        jobs: &BTreeMap<UnitId, Kind>,
+        left: &mut BTreeSet<UnitId>,
+        waits: &dyn Fn((UnitId, Kind), (UnitId, Kind)) -> bool,
+    ) {
+        let kind = |unit: UnitId| (unit, jobs.get(&unit).copied().unwrap_or(Kind::Start));
+        let is_free = |unit: UnitId, left: &BTreeSet<UnitId>| {
+            !self.neighbours(unit).any(|other| left.contains(&other) && waits(kind(unit), kind(other)))
+        };
+        let mut free: Vec<UnitId> = left.iter().copied().filter(|unit| is_free(*unit, left)).collect();
+        while let Some(unit) = free.pop() {
+            if left.remove(&unit) {
+                let next =
+                    self.neighbours(unit).filter(|other| left.contains(other) && is_free(*other, left));
+                free.extend(next.collect::<Vec<_>>());
+            }
+        }
     }
 }
 
@@ -249,9 +291,11 @@ impl Engine {
             let find = |name: &String| self.jobs.find(name).filter(|other| *other != id);
             for other in unit.after.iter().filter_map(find) {
                 links.after.entry(id).or_default().push(other);
+                links.before.entry(other).or_default().push(id);
             }
             for other in unit.before.iter().filter_map(find) {
                 links.after.entry(other).or_default().push(id);
+                links.before.entry(id).or_default().push(other);
             }
             for other in unit.requires.iter().filter_map(find) {
                 links.required_by.entry(other).or_default().push(id);
@@ -340,14 +384,15 @@ impl Engine {
     /// Takes jobs out that are only wanted until none waits for itself.
     fn put_in_order(&self, plan: &mut Plan, anchor: UnitId) -> Result<(), String> {
         loop {
-            let circle = self.circle(plan);
+            let mut kinds = BTreeMap::new();
+            kinds.extend(plan.iter().map(|(unit, (kind, _))| (*unit, *kind)));
+            let circle = self.jobs.circle(&kinds);
             if circle.is_empty() {
                 return Ok(());
             }
-            let spare = circle
-                .iter()
-                .find(|unit| **unit != anchor && plan.get(unit).is_some_and(|(_, matters)| !matters));
-            let Some(spare) = spare else {
+            let spare =
+                |unit: &&UnitId| **unit != anchor && plan.get(unit).is_some_and(|(_, matters)| !matters);
+            let Some(spare) = circle.iter().find(spare) else {
                 let names: Vec<&str> = circle.iter().map(|unit| self.name_of(*unit)).collect();
                 return Err(format!("cannot order {}: each comes after another", names.join(", ")));
             };
@@ -362,26 +407,6 @@ impl Engine {
             if plan.remove(&unit).is_some() {
                 let starts = |other: &&UnitId| plan.get(other).is_some_and(|(kind, _)| *kind == Kind::Start);
                 left.extend(self.jobs.required_by(unit).iter().filter(starts));
-            }
-        }
-    }
-
-    /// The jobs that wait for themselves by way of others; none if there is an order.
-    fn circle(&self, plan: &Plan) -> Vec<UnitId> {
-        let mut left: Vec<UnitId> = plan.keys().copied().collect();
-        let kind = |unit: UnitId| plan.get(&unit).map_or(Kind::Start, |(kind, _)| *kind);
-        let waits = |unit: UnitId, other: UnitId| {
-            unit != other && self.jobs.waits(unit, kind(unit), other, kind(other))
-        };
-        // Whoever waits for nobody cannot be part of it, nor whom nobody waits for.
-        loop {
-            let before = left.len();
-            let all = left.clone();
-            left.retain(|unit| {
-                all.iter().any(|other| waits(*unit, *other)) && all.iter().any(|other| waits(*other, *unit))
-            });
-            if left.len() == before {
-                return left;
             }
         }
     }
@@ -611,14 +636,26 @@ impl Engine {
         }
         self.relate();
         let mut moved = false;
-        let waiting: Vec<UnitId> =
-            self.jobs.jobs.iter().filter(|(_, job)| !job.running).map(|(unit, _)| *unit).collect();
-        for unit in waiting {
-            let Some(kind) = self.jobs.jobs.get(&unit).filter(|job| !job.running).map(|job| job.kind) else {
+        let mut waiting = BTreeMap::new();
+        let jobs = self.jobs.jobs.iter().filter(|(_, job)| !job.running);
+        waiting.extend(jobs.map(|(unit, job)| (*unit, job.kind)));
+        for unit in waiting.keys() {
+            let Some(kind) = self.jobs.jobs.get(unit).filter(|job| !job.running).map(|job| job.kind) else {
                 continue;
             };
-            if self.jobs.is_runnable(unit, kind) {
-                moved |= self.begin(now, unit, kind, actions);
+            if self.jobs.is_runnable(*unit, kind) {
+                moved |= self.begin(now, *unit, kind, actions);
+            }
+        }
+        // Plans have an order, each in itself; what came together from several need not have one.
+        if !moved {
+            for unit in self.jobs.circle(&waiting) {
+                let kind = waiting.get(&unit).copied().unwrap_or(Kind::Start);
+                if self.begin(now, unit, kind, actions) {
+                    let why = "its order was ignored: it comes after itself";
+                    self.note_on(unit, Level::Warn, why.into(), actions);
+                    return true;
+                }
             }
         }
         moved

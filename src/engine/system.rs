@@ -374,7 +374,8 @@ impl Engine {
 
     /// What follows from where the services stand now.
     fn follow(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        if self.stays && self.phase == Phase::Draining && !self.kept().any(serves) {
+        let exited = |service: &Service| service.state() == State::Exited;
+        if self.phase == Phase::Draining && !self.kept().any(serves) && self.kept().any(exited) {
             // Nobody is there any more who could be of use to anybody.
             self.stop_services(now, actions);
         }

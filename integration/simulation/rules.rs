@@ -221,7 +221,11 @@ impl Rules {
         for (at, action) in actions.iter().enumerate() {
             match action {
                 Action::Spawn(spawn) => {
-                    let counted = matches!(event, Event::Conditions { .. });
+                    let asked = match event {
+                        Event::Conditions { run, .. } => self.runs.get(run).map(|known| known.unit),
+                        _ => None,
+                    };
+                    let counted = asked == Some(spawn.unit);
                     self.spawn(now, spawn, counted, (before.phase, phase))?;
                 }
                 Action::Signal { unit, whom, signal } => self.signal(event, *unit, *whom, *signal)?,
@@ -458,11 +462,13 @@ impl Rules {
             for (other, _, neighbour) in engine.services() {
                 let after = spec.unit.after.contains(&neighbour.spec().name)
                     || neighbour.spec().unit.before.contains(&spec.name);
-                // One that was there all the time, and not a new one.
-                let same = before.looks.get(other.0 as usize).is_some_and(|look| {
-                    let still = (look.state, look.since) == (neighbour.state(), neighbour.since());
-                    look.job.is_some() && engine.job(other).is_some() && still
-                });
+                // One that was there all the time, and not a new one in the place of one that was answered.
+                let answered = actions.iter().any(|a| matches!(a, Action::Reply { .. }));
+                let same = !answered
+                    && before.looks.get(other.0 as usize).is_some_and(|look| {
+                        let still = (look.state, look.since) == (neighbour.state(), neighbour.since());
+                        look.job.is_some() && engine.job(other).is_some() && still
+                    });
                 // Two plans, each with an order of its own, may have none together.
                 let ignored = actions.iter().any(
                     |a| matches!(a, Action::Note(note) if note.text.starts_with("its order was ignored")),

@@ -366,6 +366,11 @@ impl Service {
             }
     }
 
+    /// Whether there is a process of whose end it will hear.
+    pub(super) fn counts_on_somebody(&self) -> bool {
+        self.main.is_some() && !self.alien || self.control.is_some()
+    }
+
     /// Whether its conditions are being checked, so that a start may follow.
     pub fn is_checking(&self) -> bool {
         self.checking.is_some()

@@ -227,7 +227,7 @@ impl Engine {
             }
             Event::Emptied { unit: None } => {
                 // A process that was asked for since the host looked is somebody; it will look again.
-                let nobody = self.services.iter().all(|(_, s)| s.main().is_none() && s.control().is_none());
+                let nobody = !self.services.iter().any(|(_, service)| service.counts_on_somebody());
                 if self.phase == Phase::Sweeping && nobody {
                     self.phase = Phase::Ended;
                     self.deadline = None;

@@ -47,7 +47,7 @@ LINK_MUSL := -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--no-eh-fra
 .PHONY: help
 help: ## this list
 	@echo 'usage: make TARGET [NAME=VALUE]...'; echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 24
 	@echo; echo 'CARGO_TARGET_DIR moves everything that is built (here: $(OUT)).'
 
 .PHONY: build
@@ -77,6 +77,30 @@ check: ## what CI runs: format, lints, tests
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory test
+
+# Which cases, and under whom: all read by the test itself.
+export CONFORMANCE CONFORMANCE_DRIVER CONFORMANCE_CLASS CONFORMANCE_JOBS CONFORMANCE_KEEP
+
+.PHONY: conformance
+conformance: ## what systemd did, played by tinysvc (CONFORMANCE='restart types/notify*' selects)
+	$(CARGO) test --locked --test comparer --test conformance
+
+# The image of the recordings: a Debian 13 with systemd 257 that is made here, in half a minute.
+.PHONY: conformance-image
+conformance-image: ## a Docker image with a real systemd 257, made with debootstrap
+	@docker image inspect sysd:257 >/dev/null 2>&1 || { folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,procps trixie "$$folder/root" >&2 && \
+	tar -C "$$folder/root" -c . | docker import - sysd:257; }
+
+.PHONY: conformance-oracle
+conformance-oracle: conformance-image ## the same cases under a real systemd, as a check of the recordings
+	CONFORMANCE_DRIVER=systemd-docker CONFORMANCE_CLASS=$(or $(CONFORMANCE_CLASS),all) \
+		$(CARGO) test --locked --test conformance
+
+.PHONY: conformance-record
+conformance-record: conformance-image ## record cases anew under a real systemd (CONFORMANCE=area/name...)
+	@test -n "$(CONFORMANCE)" || { echo 'say which: make conformance-record CONFORMANCE="area/name..."'; exit 1; }
+	python3 integration/conformance/oracle.py record $(CONFORMANCE)
 
 .PHONY: simulate
 simulate: ## the engine against a pretend kernel, SEEDS=N worlds (SEEDS=100000)

@@ -26,13 +26,14 @@ use tinysvc::wire::{Component, Phase, Snapshot};
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const STATES: [State; 15] = [
+const STATES: [State; 16] = [
     State::Dead,
     State::StartPre,
     State::Start,
     State::StartPost,
     State::Running,
     State::Reload,
+    State::ReloadNotify,
     State::Stop,
     State::StopWatchdog,
     State::StopSigterm,

@@ -438,6 +438,8 @@ fn connect(port: u16) -> io::Result<()> {
         return Ok(());
     }
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    // Longer than any answer takes; a test is to fail, not to hang.
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut write = stream.try_clone()?;
     let sender = thread::spawn(move || {
         // The server may have answered and closed before the end of our request: no error.

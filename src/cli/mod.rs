@@ -30,6 +30,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
     let Some((called, rest)) = args.split_first() else { return exit_code::USAGE };
     let name = called.as_bytes().rsplit(|b| *b == b'/').next().unwrap_or_default();
     if name == host::HEALTH_ROLE.as_bytes() {
+        host::hold_standard_descriptors();
         host::log::init_role(rest);
         return roles::health::main_on_stdio();
     }

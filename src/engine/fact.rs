@@ -187,7 +187,7 @@ pub enum Action {
     Announce(String),
     /// One decision, for the log.
     Note(Note),
-    /// End tinysvc with this status. Always the last action, and only when nobody is left.
+    /// End tinysvc with this status. Always the last action, and only when nobody is left or SIGKILL does not help.
     Exit {
         /// The exit status.
         status: u8,

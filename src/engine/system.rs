@@ -57,6 +57,9 @@ pub enum Role {
 const SWEEP: Span = Span::from_secs(5);
 /// How long it waits for the kernel after SIGKILL before it is told again.
 const SWEEP_AGAIN: Span = Span::from_secs(1);
+/// How often SIGKILL is sent. Who outlives that waits for a device or is another user's, and may do so for ever: a
+/// container must end all the same. The end of PID 1 is the end of its namespace, by a kernel that asks for no right.
+const KILLS_MAX: u32 = 10;
 
 /// The engine: every decision of tinysvc.
 #[derive(Clone, Debug)]
@@ -68,8 +71,8 @@ pub struct Engine {
     pub(super) jobs: Jobs,
     /// When the phase's patience ends: the drain's, the sweep's.
     deadline: Option<Mono>,
-    /// The sweep has come to SIGKILL.
-    killing: bool,
+    /// How often the sweep has sent SIGKILL.
+    kills: u32,
     stop_signal: Option<Signal>,
     pub(super) last_run: u64,
     announced_ready: bool,
@@ -87,7 +90,7 @@ impl Engine {
             stays: false,
             jobs: Jobs::default(),
             deadline: None,
-            killing: false,
+            kills: 0,
             stop_signal: None,
             last_run: 0,
             announced_ready: false,
@@ -229,10 +232,7 @@ impl Engine {
                 // A process that was asked for since the host looked is somebody; it will look again.
                 let nobody = !self.services.iter().any(|(_, service)| service.counts_on_somebody());
                 if self.phase == Phase::Sweeping && nobody {
-                    self.phase = Phase::Ended;
-                    self.deadline = None;
-                    let status = self.status();
-                    actions.push(Action::Exit { status });
+                    self.end(actions);
                 }
             }
             Event::Notify { unit, from, message } => {
@@ -360,11 +360,17 @@ impl Engine {
         }
         match self.phase {
             Phase::Draining => self.stop_services(now, actions),
+            Phase::Sweeping if self.kills == KILLS_MAX => {
+                self.note(actions, Level::Warn, "giving up on processes that SIGKILL does not end".into());
+                self.end(actions);
+            }
             Phase::Sweeping => {
-                if !self.killing {
-                    self.note(actions, Level::Warn, "processes are left after SIGTERM: killing".into());
+                match self.kills {
+                    0 => self.note(actions, Level::Warn, "processes are left after SIGTERM: killing".into()),
+                    1 => self.note(actions, Level::Warn, "processes are still there after SIGKILL".into()),
+                    _ => {}
                 }
-                self.killing = true;
+                self.kills += 1;
                 self.sweep(Signal::KILL, actions);
                 self.deadline = now.after(SWEEP_AGAIN);
             }
@@ -395,6 +401,12 @@ impl Engine {
             self.sweep(Signal::TERM, actions);
             self.deadline = now.after(linger.unwrap_or(SWEEP));
         }
+    }
+
+    fn end(&mut self, actions: &mut Vec<Action>) {
+        (self.phase, self.deadline) = (Phase::Ended, None);
+        let status = self.status();
+        actions.push(Action::Exit { status });
     }
 
     fn sweep(&self, signal: Signal, actions: &mut Vec<Action>) {

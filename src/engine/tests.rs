@@ -175,7 +175,7 @@ const KILL: Signal = Signal::KILL;
 
 #[test]
 fn one_command_runs_and_ends() {
-    let table: [(&str, Spec, Vec<Step>); 9] = [
+    let table: [(&str, Spec, Vec<Step>); 11] = [
         (
             "a plain run: its status is ours",
             one(|_| {}),
@@ -201,6 +201,20 @@ fn one_command_runs_and_ends() {
             ],
         ),
         (
+            "what SIGKILL does not end is waited for, but not for ever",
+            one(|s| s.ours.linger = ms(50)),
+            vec![
+                (0, BOOT, "start#1 | start"),
+                (0, spawned(1), "READY=1 | running"),
+                (1, exited(1, 3), "TERM>rest CONT>rest | stop-sigterm exit-code @51"),
+                (51, TICK, "KILL>rest | stop-sigkill exit-code @1051"),
+                (10_050, TICK, "KILL>rest | stop-sigkill exit-code @10051"),
+                (10_051, TICK, "TERM>rest CONT>rest | final-sigterm exit-code @10101"),
+                (10_101, TICK, "KILL>rest | final-sigkill exit-code @11101"),
+                (20_101, TICK, "STOPPING=1 TERM>all | failed exit-code @20151"),
+            ],
+        ),
+        (
             "what outruns SIGKILL gets it again, until it is gone",
             one(|s| s.ours.linger = ms(10)),
             vec![
@@ -213,6 +227,18 @@ fn one_command_runs_and_ends() {
                 (2011, TICK, "KILL>rest | stop-sigkill @3011"),
                 (2012, EMPTY, "STOPPING=1 TERM>all | dead @2022"),
                 (2013, GONE, "exit=0 | dead"),
+            ],
+        ),
+        (
+            "a shorter TimeoutStopSec= shortens it, and what is left is asked all the same",
+            one(|s| s.service.timeout_stop = ms(3000)),
+            vec![
+                (0, BOOT, "start#1 | start"),
+                (0, spawned(1), "READY=1 | running"),
+                (1, exited(1, 0), "TERM>rest CONT>rest | stop-sigterm @3001"),
+                (3001, TICK, "KILL>rest | stop-sigkill @4001"),
+                (3002, EMPTY, "STOPPING=1 TERM>all | dead @8002"),
+                (3003, GONE, "exit=0 | dead"),
             ],
         ),
         (
@@ -1366,7 +1392,7 @@ fn the_whole_stops_once() {
         })
     };
     let up: Vec<Step> = vec![(0, BOOT, "start#1 | start"), (0, spawned(1), "READY=1 | running")];
-    let table: [(&str, Spec, Vec<Step>); 8] = [
+    let table: [(&str, Spec, Vec<Step>); 9] = [
         (
             "DrainSec=: unready at once, asked later, and a second SIGTERM hurries nobody",
             drain(|_| {}),
@@ -1454,6 +1480,29 @@ fn the_whole_stops_once() {
                     (1053, GONE, "| dead"),
                     (1053, signal(TERM), "| dead"),
                     (9999, TICK, "| dead"),
+                ],
+            ]
+            .concat(),
+        ),
+        (
+            "whom SIGKILL does not end keeps nobody waiting for ever",
+            drain(|s| s.ours.linger = ms(0)),
+            [
+                up.clone(),
+                vec![
+                    (0, exited(1, 3), "STOPPING=1 TERM>all | failed exit-code @0"),
+                    (0, TICK, "KILL>all | failed exit-code @1000"),
+                    (1000, TICK, "KILL>all | failed exit-code @2000"),
+                    (2000, TICK, "KILL>all | failed exit-code @3000"),
+                    (3000, TICK, "KILL>all | failed exit-code @4000"),
+                    (4000, TICK, "KILL>all | failed exit-code @5000"),
+                    (5000, TICK, "KILL>all | failed exit-code @6000"),
+                    (6000, TICK, "KILL>all | failed exit-code @7000"),
+                    (7000, TICK, "KILL>all | failed exit-code @8000"),
+                    (8000, TICK, "KILL>all | failed exit-code @9000"),
+                    (9000, TICK, "KILL>all | failed exit-code @10000"),
+                    (9999, TICK, "| failed exit-code @10000"),
+                    (10_000, TICK, "exit=3 | failed exit-code"),
                 ],
             ]
             .concat(),

@@ -29,16 +29,19 @@ use crate::engine::notify::Message;
 use crate::engine::{Engine, Event, Level, Mono, Note, Role, Sender, UnitId, earlier, exit_code};
 use crate::plan::Plan;
 use crate::plan::facility::Facility;
-use crate::unit::spec::{Health, NotifyAccess, Signal, Span, Spec, Type};
+use crate::unit::spec::{Health, KillMode, NotifyAccess, Signal, Span, Spec, Type};
 use ::log::{error, warn};
+use nix::fcntl::{OFlag, open};
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
+use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
 use notify::{NotifySocket, Upward};
 use reap::{Ended, Reaper};
 use signals::Signals;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use sys::descriptor::standard_ones_closed;
 use wait::{Ready, Source, Waiting};
 
 /// The service that is supervised.
@@ -64,13 +67,18 @@ struct Host {
     is_pid1: bool,
     notify: Option<NotifySocket>,
     upward: Option<Upward>,
+    /// What was sent there last did not arrive.
+    unheard: bool,
     /// When whoever started us wants the next WATCHDOG=1, and how often.
     upward_watchdog: Option<(Mono, Span)>,
     probes: Option<Probes>,
     started: Mono,
+    /// A child of ours that was the service's when it was last asked who is left of that: for as long as it is there, the
+    /// service is not empty.
+    witness: Option<i32>,
     /// Facts that our own actions yielded, for the next batch.
     yielded: Vec<Event>,
-    /// Something was left unread by the last turn.
+    /// Something was left unread or unreaped by the last turn.
     more: bool,
     /// Ends that were learned of while doing something else.
     ended: Vec<Ended>,
@@ -81,6 +89,8 @@ struct Probes {
     listener: OwnedFd,
     /// The listener is in the epoll set.
     watched: bool,
+    /// That they cannot be answered was told, and no role was started since. Each further attempt would tell the same.
+    complained: bool,
     channel: Option<OwnedFd>,
     /// Our own binary, held from the start: a file that is replaced later is another one.
     image: OwnedFd,
@@ -122,10 +132,23 @@ fn cannot<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> (String, u8
     move |e| (format!("cannot {what}: {e}"), exit_code::OSERR)
 }
 
+/// Takes the places of standard input, output and error where we were started without: whatever we opened first would have
+/// these numbers, and the log would be written to it. The program is started without them, as we were.
+pub fn hold_standard_descriptors() {
+    for _ in 0..standard_ones_closed().unwrap_or(0) {
+        // It can be neither read nor written, needs no file, and a role may make one too.
+        if let Ok(place) = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC) {
+            // For as long as we live.
+            let _held = place.0.into_raw_fd();
+        }
+    }
+}
+
 impl Host {
     fn new(spec: Spec, environment: Vec<(OsString, OsString)>, called: &OsStr) -> Result<Host, (String, u8)> {
         let signals = Signals::take_over().map_err(cannot("block signals"))?;
         let mut waiting = Waiting::default();
+        hold_standard_descriptors();
 
         let is_pid1 = std::process::id() == 1;
         if !is_pid1 && let Err(e) = nix::sys::prctl::set_child_subreaper(true) {
@@ -169,11 +192,14 @@ impl Host {
             is_pid1,
             notify,
             upward,
+            unheard: false,
             upward_watchdog,
             probes,
             started,
+            witness: None,
             yielded: Vec::new(),
-            more: false,
+            // Whoever executed us may have left us children that have ended already.
+            more: true,
             ended: Vec::new(),
         })
     }
@@ -221,8 +247,9 @@ impl Host {
     /// The facts of one wake-up, in their order.
     fn collect(&mut self, ready: Ready, facts: &mut Vec<Event>) {
         facts.append(&mut self.yielded);
-        self.more = false;
-        let children = ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
+        // SIGCHLD has no number: what the last turn left to be reaped is not told again.
+        let more = std::mem::take(&mut self.more);
+        let children = more || ready.has(Source::Pidfd) || ready.signal == Some(Signal::CHLD);
         if children || self.engine.waiting_for_empty().next().is_some() {
             self.more |= self.reap();
         }
@@ -231,6 +258,7 @@ impl Host {
             self.more |= self.read_notify(facts);
         }
         facts.extend(self.ended.drain(..).map(|ended| Event::Exited { run: ended.run, exit: ended.exit }));
+        self.reaper.forget_ended();
         // Nothing is due before the next deadline, so a tick before it is no news.
         if self.engine.next_deadline().is_some_and(|at| now() >= at) {
             facts.push(Event::Tick);
@@ -328,7 +356,11 @@ impl Host {
         };
         match done {
             Ok(()) => probes.watched = wanted,
-            Err(e) => warn!("probes are not answered: {e}"),
+            Err(_) if probes.complained => {}
+            Err(e) => {
+                warn!("probes are not answered: cannot wait for them (epoll): {}", e.desc());
+                probes.complained = true;
+            }
         }
     }
 
@@ -341,9 +373,16 @@ impl Host {
         }
     }
 
-    fn announce(&self, assignments: &str) {
-        if let Some(Err(e)) = self.upward.as_ref().map(|upward| upward.tell(assignments)) {
-            warn!("NOTIFY_SOCKET: cannot send {assignments}: {e}");
+    fn announce(&mut self, assignments: &str) {
+        match self.upward.as_ref().map(|upward| upward.tell(assignments)) {
+            Some(Err(e)) => {
+                // A watchdog and a status would say it again and again.
+                if !std::mem::replace(&mut self.unheard, true) {
+                    warn!("NOTIFY_SOCKET: cannot send {assignments}: {e}");
+                }
+            }
+            Some(Ok(())) => self.unheard = false,
+            None => {}
         }
     }
 
@@ -364,6 +403,8 @@ fn health_unit() -> Spec {
     spec.service.kind = Type::Exec;
     spec.service.start_limit_burst = 20;
     spec.service.timeout_stop = Span::from_secs(2);
+    // It can start no process, so there is never a rest to be waited for.
+    spec.kill.mode = KillMode::Process;
     spec
 }
 
@@ -384,14 +425,24 @@ impl Probes {
             Health::On(address) => (*address, true),
         };
         // Without /proc the name that we were called by is as good, if it is a path.
-        let image = File::open("/proc/self/exe")
-            .or_else(|e| if called.as_bytes().contains(&b'/') { File::open(called) } else { Err(e) });
+        // To execute it asks for no right to read it: O_PATH.
+        let hold = |path: &OsStr| open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+        let image = hold(OsStr::new("/proc/self/exe"))
+            .or_else(|e| if called.as_bytes().contains(&b'/') { hold(called) } else { Err(e) });
         let opened = match (health::listen(address), image) {
             (Ok(listener), Ok(image)) => {
-                return Ok(Some(Probes { listener, watched: false, channel: None, image: image.into() }));
+                return Ok(Some(Probes {
+                    listener,
+                    watched: false,
+                    complained: false,
+                    channel: None,
+                    image,
+                }));
             }
             (Err(e), _) => format!("cannot answer probes at {address}: {e}"),
-            (_, Err(e)) => format!("cannot answer probes: cannot open our own binary: /proc/self/exe: {e}"),
+            (_, Err(e)) => {
+                format!("cannot answer probes: cannot open our own binary: /proc/self/exe: {}", e.desc())
+            }
         };
         if asked {
             return Err((opened, exit_code::OSERR));

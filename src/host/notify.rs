@@ -5,21 +5,19 @@
 //! for any user. Who sent a message is what the kernel says (SCM_CREDENTIALS), never what the message says.
 #![forbid(unsafe_code)]
 
+use super::sys::socket::receive_from;
 use crate::engine::notify::MESSAGE_LEN_MAX;
-use nix::cmsg_space;
+use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind,
-    getsockname, recvmsg, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, UnixAddr, bind, getsockname, setsockopt, socket, sockopt,
 };
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// The descriptors that one message can carry (SCM_MAX_FD of the kernel).
-const FDS_MAX: usize = 253;
 /// How many messages are read in one turn, so that a flood cannot keep the loop from its other work.
 const MESSAGES_A_TURN_MAX: usize = 256;
 
@@ -54,29 +52,15 @@ impl NotifySocket {
         &self.address
     }
 
-    /// Reads what has come and calls `each` with the sender's pid and the bytes. Descriptors that come along are closed.
-    /// Says whether there may be more.
+    /// Reads what has come and calls `each` with the sender's pid and the bytes. Descriptors that come along are not
+    /// taken. Says whether there may be more.
     pub fn drain(&self, mut each: impl FnMut(i32, &[u8])) -> bool {
-        let mut space = cmsg_space!(UnixCredentials, [RawFd; FDS_MAX]);
         for _ in 0..MESSAGES_A_TURN_MAX {
             // One byte more than is allowed, so that a message that is too long is known as such.
             let mut bytes = [0u8; MESSAGE_LEN_MAX + 1];
-            let mut iov = [IoSliceMut::new(&mut bytes)];
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-            let received = recvmsg::<()>(self.fd.as_raw_fd(), &mut iov, Some(&mut space), flags);
-            let (len, pid) = match received {
-                Ok(message) => {
-                    let mut pid = None;
-                    for control in message.cmsgs().into_iter().flatten() {
-                        match control {
-                            ControlMessageOwned::ScmCredentials(credentials) => pid = Some(credentials.pid()),
-                            ControlMessageOwned::ScmRights(fds) => fds.into_iter().for_each(close),
-                            _ => {}
-                        }
-                    }
-                    (message.bytes, pid)
-                }
-                Err(nix::errno::Errno::EINTR) => continue,
+            let (len, pid) = match receive_from(self.fd.as_fd(), &mut bytes) {
+                Ok(received) => received,
+                Err(Errno::EINTR) => continue,
                 Err(_) => return false,
             };
             // A sender outside of our PID namespace has no pid here, and none of our services is outside.
@@ -92,11 +76,6 @@ impl AsFd for NotifySocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// Closes a descriptor that somebody sent us.
-fn close(fd: RawFd) {
-    drop(super::sys::process::received(fd));
 }
 
 /// Whoever started us and wants to hear: `$NOTIFY_SOCKET`.

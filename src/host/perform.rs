@@ -1,21 +1,20 @@
 //! Actions into system calls.
 #![forbid(unsafe_code)]
 
-use super::sys::process::kill;
+use super::sys::process::{is_child, kill};
 use super::wait::Source;
-use super::{HEALTH, Host, health, log, tree};
+use super::{HEALTH, HEALTH_ROLE, Host, health, log, tree};
 use crate::engine::{Action, Event, Level, Spawn, SpawnFailure, UnitId, Whom};
 use crate::launch;
 use crate::plan::{self, Enforcement, Plan, PlanError};
 use crate::unit::spec::{ExecKind, NotifyAccess, Signal, status};
 use ::log::warn;
 use nix::errno::Errno;
-use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// How often the tree is walked to freeze what keeps appearing, before what is known is killed all the same.
-const FREEZES_MAX: u32 = 16;
+/// How often we look for what keeps appearing to freeze it, before what is known is killed all the same.
+const LOOKS_MAX: u32 = 256;
 
 impl Host {
     /// Carries one action out. Returns a status when it is the end.
@@ -53,11 +52,14 @@ impl Host {
         // The role's end of its channel, which is to be open until the role is there.
         let mut _channel = None;
         let plan = if unit == HEALTH {
-            let (plan, channel) = self.plan_role()?;
+            let (plan, channel) = match self.plan_role() {
+                Ok(planned) => planned,
+                Err(failure) => return self.cannot_spawn(unit, kind, HEALTH_ROLE, failure),
+            };
             _channel = Some(channel);
             plan
         } else {
-            match self.main_plan.take().filter(|_| main) {
+            match if main { self.main_plan.take() } else { None } {
                 Some(plan) => plan,
                 None => self.compile(spawn)?,
             }
@@ -65,17 +67,38 @@ impl Host {
         // A child may end before anyone could open its pidfd.
         self.reaper.attend(&mut self.ended);
         let spawned = launch::spawn(&plan);
-        if let Ok(pid) = spawned {
-            self.reaper.born(run, unit, pid);
-        }
-        if let Err(failure) = spawned {
-            let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
-            self.warn(unit, Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
-        }
+        let done = match spawned {
+            Ok(pid) => {
+                self.reaper.born(run, unit, pid);
+                if let Some(probes) = self.probes.as_mut().filter(|_| unit == HEALTH) {
+                    probes.complained = false;
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                let program = plan.argv.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
+                self.cannot_spawn(unit, kind, &program, failure)
+            }
+        };
         if main {
             self.main_plan = Some(plan);
         }
-        spawned.map(drop)
+        done
+    }
+
+    /// Tells why. The role is tried again for as long as a client waits, and that is told once.
+    fn cannot_spawn(
+        &mut self,
+        unit: UnitId,
+        kind: ExecKind,
+        program: &str,
+        failure: SpawnFailure,
+    ) -> Result<(), SpawnFailure> {
+        let role = self.probes.as_mut().filter(|_| unit == HEALTH);
+        if !role.is_some_and(|probes| std::mem::replace(&mut probes.complained, true)) {
+            self.warn(unit, Level::Error, format!("{}={program}: {}", kind.directive(), words(failure)));
+        }
+        Err(failure)
     }
 
     fn compile(&mut self, spawn: Spawn) -> Result<Plan, SpawnFailure> {
@@ -145,63 +168,72 @@ impl Host {
                 Some(pid) => kill(-pid, signal.number()),
                 None => Ok(()),
             },
-            // A role can start no process, so its own is all there is of it.
-            Whom::Rest { .. } if unit == HEALTH => return,
             Whom::Rest { main, control } => {
                 if self.reaper.nobody() {
                     return;
                 }
                 let spared = [main, control].into_iter().flatten().filter_map(|run| self.reaper.pid(run));
                 let spared: Vec<i32> = spared.collect();
-                self.signal_service(&spared, signal)
+                return self.signal_service(unit, &spared, signal);
             }
             Whom::Everything => {
                 if self.reaper.nobody() {
                     return;
                 }
+                if !self.is_pid1 {
+                    return self.told(unit, signal, self.signal_below(&[], &[], signal));
+                }
                 // As PID 1 this is everything in the namespace, at once: nobody can fork out of it.
-                if self.is_pid1 { kill(-1, signal.number()) } else { self.signal_below(&[], &[], signal) }
+                kill(-1, signal.number())
             }
         };
         match sent {
             Ok(()) | Err(Errno::ESRCH) => {}
-            Err(e) => self.warn(unit, Level::Warn, format!("cannot send {signal}: {}", e.desc())),
+            Err(e) => self.told(unit, signal, Err(e.desc())),
+        }
+    }
+
+    fn told(&self, unit: UnitId, signal: Signal, sent: Result<(), &str>) {
+        if let Err(why) = sent {
+            self.warn(unit, Level::Warn, format!("cannot send {signal}: {why}"));
         }
     }
 
     /// Signals every process of the one service but those spared: all below us that are no role's.
-    fn signal_service(&self, spared: &[i32], signal: Signal) -> Result<(), Errno> {
+    fn signal_service(&self, unit: UnitId, spared: &[i32], signal: Signal) {
         let roles: Vec<i32> = self.reaper.pids_of(HEALTH).collect();
         let sent = self.signal_below(&roles, spared, signal);
         if sent.is_err() && self.is_pid1 && spared.is_empty() {
             // Without /proc nobody can be told apart. The role that dies of it comes back with the next probe.
-            return kill(-1, signal.number());
+            let _none = kill(-1, signal.number());
+        } else {
+            self.told(unit, signal, sent);
         }
-        sent
     }
 
-    fn signal_below(&self, except: &[i32], spared: &[i32], signal: Signal) -> Result<(), Errno> {
-        let us = std::process::id() as i32;
-        let each = |pids: &BTreeSet<i32>, signal: Signal| {
-            for pid in pids.iter().filter(|pid| !spared.contains(pid)) {
+    fn signal_below(&self, except: &[i32], spared: &[i32], signal: Signal) -> Result<(), &'static str> {
+        let each = |pid: i32, signal: Signal| {
+            if !spared.contains(&pid) {
                 // One that has ended meanwhile, or is another user's below a subreaper without privilege.
-                let _not_signalled = kill(*pid, signal.number());
+                let _not_signalled = kill(pid, signal.number());
             }
         };
-        let mut known = tree::descendants(us, except)?;
-        if signal == Signal::KILL {
-            // Whatever is frozen forks no more. When nothing new has appeared, all of it is.
-            for _ in 0..FREEZES_MAX {
-                each(&known, Signal::STOP);
-                let next = tree::descendants(us, except)?;
-                let settled = next.is_subset(&known);
-                known = next;
-                if settled {
-                    break;
-                }
-            }
+        let mut family = tree::Family::below(std::process::id() as i32, except);
+        if signal != Signal::KILL {
+            family.look(|pid| each(pid, signal))?;
+            return Ok(());
         }
-        each(&known, signal);
+        // Whatever is frozen forks no more. When nothing new has appeared, all of it is.
+        let mut looks = 0;
+        while looks < LOOKS_MAX && family.look(|pid| each(pid, Signal::STOP))? {
+            looks += 1;
+        }
+        family.members.iter().for_each(|pid| each(*pid, signal));
+        if looks == LOOKS_MAX && self.is_pid1 {
+            // It cannot be frozen, and outgrows its end. Nobody can fork out of this; what it hits beside the service are
+            // our roles and whoever was let in from outside, and whom we spare gets the same signal from us.
+            let _none = kill(-1, signal.number());
+        }
         Ok(())
     }
 
@@ -213,12 +245,16 @@ impl Host {
         let roles: Vec<i32> = self.reaper.pids_of(HEALTH).collect();
         match unit {
             None => false,
-            Some(HEALTH) => roles.is_empty(),
             Some(_) if roles.is_empty() => false,
+            // A walk for each of ten thousand that end would be a hundred million looks.
+            Some(_) if self.witness.is_some_and(|pid| !roles.contains(&pid) && is_child(pid)) => false,
             Some(_) => match tree::descendants(std::process::id() as i32, &roles) {
-                Ok(left) => left.is_empty(),
+                Ok(left) => {
+                    self.witness = left.iter().rev().copied().find(|pid| is_child(*pid));
+                    left.is_empty()
+                }
                 Err(e) => {
-                    warn!("cannot tell who is left, ending our own roles first: /proc: {e}");
+                    warn!("cannot tell who is left, ending our own roles first: {e}");
                     for pid in roles {
                         // It has ended already, then.
                         let _ended = kill(pid, Signal::KILL.number());

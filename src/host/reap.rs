@@ -43,7 +43,7 @@ pub struct Ended {
 #[derive(Debug, Default)]
 pub struct Reaper {
     live: Vec<Live>,
-    /// Those whose ends were collected last: their messages may still be unread.
+    /// Those whose messages may still be unread.
     just_ended: Vec<Live>,
     automatic: bool,
     has_been_automatic: bool,
@@ -67,11 +67,16 @@ impl Reaper {
         self.live.iter().find(|live| live.run == run).map(|live| live.pid)
     }
 
-    /// The run and unit of a process that lives or whose end is among those collected last.
+    /// The run and unit of a process that lives, or has ended since [`Reaper::forget_ended`].
     pub fn owner(&self, pid: i32) -> Option<(Run, UnitId)> {
         let of = |live: &Live| (live.run, live.unit);
         let lives = self.live.iter().find(|live| live.pid == pid).map(of);
         lives.or_else(|| self.just_ended.iter().find(|live| live.pid == pid).map(of))
+    }
+
+    /// What those who have ended said is read.
+    pub fn forget_ended(&mut self) {
+        self.just_ended.clear();
     }
 
     /// The processes of the runs of one unit.
@@ -106,7 +111,6 @@ impl Reaper {
     /// Learns which runs have ended; `stopped` hears of runs that were stopped, where that is asked for. Says whether
     /// there may be more.
     pub fn collect(&mut self, ended: &mut Vec<Ended>, mut stopped: Option<&mut dyn FnMut(Run)>) -> bool {
-        self.just_ended.clear();
         if self.automatic {
             self.collect_automatic(ended);
             return false;
@@ -128,9 +132,7 @@ impl Reaper {
                 }
             }
             // Enough orphans to let the kernel reap the rest of them: `relax` comes after this.
-            let relaxes =
-                self.orphans_in_a_row >= ORPHANS_BEFORE_AUTOMATIC && self.can_be_automatic != Some(false);
-            if turn == REAPED_A_TURN_MAX || relaxes {
+            if turn == REAPED_A_TURN_MAX || self.would_relax() {
                 return true;
             }
         }
@@ -166,13 +168,21 @@ impl Reaper {
         self.just_ended.extend(told.map(|live| Live { pidfd: None, ..live }));
     }
 
+    /// Whether orphans keep coming, and the kernel can, as far as we know. With no run there is no exit to be told by
+    /// pidfd, and soon a spawn, before which we wait again.
+    fn would_relax(&self) -> bool {
+        self.orphans_in_a_row >= ORPHANS_BEFORE_AUTOMATIC
+            && self.can_be_automatic != Some(false)
+            && !self.live.is_empty()
+    }
+
     /// Turns automatic when orphans keep coming and the kernel can; `watch` is given each pidfd to be polled.
     pub fn relax(
         &mut self,
         ended: &mut Vec<Ended>,
         mut watch: impl FnMut(BorrowedFd<'_>) -> Result<(), Errno>,
     ) {
-        if self.automatic || self.orphans_in_a_row < ORPHANS_BEFORE_AUTOMATIC || self.live.is_empty() {
+        if self.automatic || !self.would_relax() {
             return;
         }
         self.orphans_in_a_row = 0;

@@ -41,7 +41,6 @@ impl Signals {
     /// None that the kernel documents.
     pub fn take_over() -> Result<Signals, Errno> {
         let set = all();
-        // Signals that came with us blocked stay blocked, faults among them.
         let original_mask = set_mask(set)?;
         // An ignored SIGCHLD would have the kernel throw our children's ends away.
         let sigchld_was_ignored = set_disposition(Signal::CHLD.number(), false)?;

@@ -296,8 +296,9 @@ fn enter_session(session: Session) -> Result<(), Errno> {
 fn take_foreground(fd: i32, before: Pid) -> Result<(), Errno> {
     let foreground = terminal::foreground(fd)?;
     let gone = || kill(Pid::from_raw(-foreground), None) == Err(Errno::ESRCH);
-    // 0 is a group of another PID namespace.
-    if foreground > 0 && (foreground == before.as_raw() || gone()) {
+    // 0 is a group outside of our PID namespace. If ours is there too, nobody can tell the two apart, and a shell that is not in
+    // the foreground would wait for it for ever: so they are taken for one (unshare --pid --fork at a terminal).
+    if foreground == before.as_raw() || foreground > 0 && gone() {
         terminal::set_foreground(fd, getpid().as_raw())?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::compile::number;
-use super::facility::{Capability, Facility};
+use super::facility::{Capability, Facility, NamespaceFile};
 use super::{Capabilities, Identity, Plan, Session, SignalState, filter};
 use crate::unit::spec::Limit;
 use std::ffi::CString;
@@ -21,7 +21,9 @@ const MEMORY_MAX: u64 = 128 << 20;
 /// of [`Plan::descriptors`].
 pub fn role_plan(image: i32, argv: Vec<CString>, descriptors: Vec<(i32, i32)>, facility: &Facility) -> Plan {
     let may = |capability| facility.can(capability);
+    // Without /proc nobody knows whether that user exists in this namespace.
     let become_nobody = facility.ids().uid == 0
+        && facility.probe().namespace(NamespaceFile::UidMap).is_some()
         && may(Capability::SetUid)
         && may(Capability::SetGid)
         && facility.has_uid(NOBODY)

@@ -9,6 +9,10 @@ use crate::engine::restart::{self, Verdict};
 use crate::engine::{Action, ActiveState, Level, Mono, Note, Outcome, Run, Spawn, State, Whom};
 use crate::unit::spec::{Command, ExecKind, Exit, KillMode, RestartMode, Signal, SignalTarget, Span, Type};
 
+/// How long what outlives the main process is waited for after SIGKILL where TimeoutStopSec= says for ever, as it does
+/// unless it is set: a process of another user would be.
+const KILLED: Span = Span::from_secs(10);
+
 impl Service {
     // ---- the way up ----
 
@@ -217,6 +221,8 @@ impl Service {
                 self.spec.service.timeout_abort.unwrap_or(self.stop_timeout())
             }
             _ if alone && !kill => self.stop_timeout().min(linger),
+            // Nobody whose word we wait for, and nothing stronger to say.
+            _ if alone && self.stop_timeout().is_infinite() => KILLED,
             _ => self.stop_timeout(),
         };
         self.enter(now, state, now.after(patience));
@@ -272,7 +278,7 @@ impl Service {
 
     /// Whether LingerSec= is what counts for processes that outlive the main process.
     pub(super) fn lingers(&self) -> bool {
-        self.main.is_none() && self.control.is_none() && self.spec.ours.linger < self.stop_timeout()
+        self.main.is_none() && self.control.is_none() && !self.spec.ours.linger.is_infinite()
     }
 
     fn pass_through(&mut self, now: Mono, state: State, out: &mut Orders) {

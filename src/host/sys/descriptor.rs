@@ -1,4 +1,4 @@
-//! Descriptors on their way into a program, by number.
+//! Descriptors by number: those on their way into a program, and the standard ones.
 //!
 //! A child's table of descriptors is its own, so nothing here closes or replaces what an `OwnedFd` of the parent
 //! stands for.
@@ -34,4 +34,15 @@ pub fn pass_on(fd: i32) -> Result<(), Errno> {
     // SAFETY: integers only; it changes a flag.
     let ret = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
     Errno::result(ret).map(drop)
+}
+
+/// How many of descriptors 0, 1 and 2 are closed.
+///
+/// # Errors
+/// None that poll(2) documents for such a call, but that of a limit of fewer than three descriptors: `EINVAL`.
+pub fn standard_ones_closed() -> Result<usize, Errno> {
+    let mut fds = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: the kernel reads and writes these three, which are live, and a time of zero is not waited for.
+    Errno::result(unsafe { libc::poll(fds.as_mut_ptr(), 3, 0) })?;
+    Ok(fds.iter().filter(|fd| fd.revents & libc::POLLNVAL != 0).count())
 }

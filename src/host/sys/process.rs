@@ -23,11 +23,21 @@ pub fn wait_any(untraced: bool) -> Result<Option<(i32, i32)>, Errno> {
 ///
 /// See waitid(2): `ECHILD` is the answer "none".
 pub fn has_child() -> Result<bool, Errno> {
+    is_there(libc::P_ALL, 0)
+}
+
+/// Whether a pid is that of a child of this process, ended or not.
+pub fn is_child(pid: i32) -> bool {
+    // A pid is positive.
+    is_there(libc::P_PID, pid.unsigned_abs()).unwrap_or(false)
+}
+
+fn is_there(kind: libc::idtype_t, id: u32) -> Result<bool, Errno> {
     // SAFETY: siginfo_t is plain data for which all zeroes is a value.
     let mut info: libc::siginfo_t = unsafe { zeroed() };
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: `info` is live and of the type the call writes; P_ALL ignores the id.
-    match Errno::result(unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) }) {
+    // SAFETY: `info` is live and of the type the call writes; the rest are integers.
+    match Errno::result(unsafe { libc::waitid(kind, id, &raw mut info, flags) }) {
         Ok(_) => Ok(true),
         Err(Errno::ECHILD) => Ok(false),
         Err(e) => Err(e),
@@ -95,13 +105,6 @@ pub fn pidfd_exit_status(fd: BorrowedFd<'_>) -> Result<Option<i32>, Errno> {
         Err(Errno::ESRCH) => Ok(None),
         Err(e) => Err(e),
     }
-}
-
-/// Takes hold of a descriptor that has just come in a message (SCM_RIGHTS, unix(7)) as a bare number.
-pub fn received(fd: RawFd) -> OwnedFd {
-    // SAFETY: the kernel has made this descriptor for this process while it delivered the message, the number
-    // was read from that message once, and nothing else has taken hold of it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 /// Ends this process at once, without destructors, flushing nothing.

@@ -68,7 +68,9 @@ impl Probe for Container {
     }
     fn namespace(&self, file: NamespaceFile) -> Option<String> {
         let (map, setgroups) = self.namespace;
-        self.asked(Some(if file == NamespaceFile::Setgroups { setgroups } else { map }.to_owned()))
+        let text = if file == NamespaceFile::Setgroups { setgroups } else { map };
+        // A container without /proc has none of them.
+        self.asked((!text.is_empty()).then(|| text.to_owned()))
     }
     fn no_new_privileges(&self) -> bool {
         self.asked(self.no_new_privileges)
@@ -513,4 +515,6 @@ fn a_user_namespace_has_its_own_users_and_none_of_the_machines_rights() {
     };
     assert_eq!(identity(&alone), None);
     assert_eq!(identity(&rootless).and_then(|i| i.uid), Some(65_534));
+    let unknown = Container { namespace: ("", ""), ..root(all) };
+    assert_eq!(identity(&unknown), None, "without /proc nobody knows who exists");
 }

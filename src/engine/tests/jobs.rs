@@ -2,6 +2,7 @@
 //!
 //! Units are `a`, `b`, … in their order: `a.start#1` starts run 1 of a's ExecStart=, and the end of a line says where
 //! each stands. `1:ok` and `1:no` answer client 1.
+#![forbid(unsafe_code)]
 
 use super::types::ask;
 use super::*;

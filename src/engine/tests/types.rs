@@ -2,6 +2,7 @@
 //!
 //! Beside what the parent shows: `check#1` asks for the conditions, `guess#2`, `pid-file#2` and `pid77#2` look for a
 //! main process, and `1:ok` or `1:no` answers client 1.
+#![forbid(unsafe_code)]
 
 use super::*;
 use crate::unit::spec::{Condition, ExitType, FailureMode, RestartMode};

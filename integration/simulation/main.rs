@@ -18,7 +18,6 @@ mod world;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use tinysvc::engine::Engine;
 use without::Without;
 use world::World;
 
@@ -85,7 +84,7 @@ fn story(seed: u64, without: Without) -> Result<(u64, bool), String> {
     if world.facts != again.facts || world.actions != again.actions {
         return Err("the same seed told another story".into());
     }
-    let mut engine = Engine::new(world.specs().to_vec());
+    let mut engine = world.fresh_engine();
     let mut actions = Vec::new();
     for (now, event) in &world.facts {
         engine.step(*now, event.clone(), &mut actions);

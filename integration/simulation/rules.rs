@@ -1,11 +1,36 @@
 //! What must hold after every step, whatever happens.
 //!
 //! The rules know what the pretend kernel knows (who lives) and what the engine has said so far, and are written
-//! without a look at how the engine does it.
+//! without a look at how the engine does it. They are:
+//!
+//! 1.  A run's number is new, and larger than all before: a late word about one life cannot touch another.
+//! 2.  A unit has one main process and one control process at most that it has not given up: a service never
+//!     runs twice.
+//! 3.  A signal goes only to a run that was asked for and of whose end nothing was heard, and to a whole unit only where
+//!     `KillMode=` or a client says so: nobody else's process is hit.
+//! 4.  An end that is told is believed at once, noted down, and news only to whom it concerns.
+//! 5.  Who lives is counted on and who is counted on lives, unless it was given up: no process is forgotten.
+//! 6.  The start limit holds, whoever starts.
+//! 7.  A due tick leads on and another one leads nowhere: no busy loop, and no decision without a cause.
+//! 8.  A state that waits for a process and has a time-out has a deadline: nothing hangs for want of one.
+//! 9.  Where nothing is timed there is no deadline: idle means asleep.
+//! 10. Failed means that something went wrong, and up means that nothing has: state and result agree.
+//! 11. `NRestarts` grows by one or begins anew: each restart is counted once.
+//! 12. A stop of the whole is never taken back, starts nothing, is moved by nobody, and ends within the sum of its
+//!     time-outs; then, once and last, comes the exit, when nobody is left and nobody waits for an answer.
+//! 13. READY=1 and STOPPING=1 are said once, in this order, and READY=1 only when it is true.
+//! 14. A client gets one answer, and a good one only if it has what it asked for.
+//! 15. Nothing of a manager starts without a job, nor before a unit that it comes after and that has one.
+//! 16. Jobs do not wait for each other in a circle: where nothing moves, none waits.
 
-use std::collections::BTreeMap;
-use tinysvc::engine::{Action, Engine, Event, Mono, Outcome, Phase, Role, Run, State, UnitId, Whom};
-use tinysvc::unit::spec::{ExecKind, Exit, KillMode, Signal, Span, Spec};
+use std::collections::{BTreeMap, BTreeSet};
+use tinysvc::engine::{
+    Action, ActiveState, Client, Engine, Event, Mono, Outcome, Phase, Role, Run, Seek, Service, Spawn, State,
+    UnitId, Verb, Whom,
+};
+use tinysvc::unit::spec::{
+    ExecKind, Exit, ExitType, FailureMode, KillMode, Relation, Signal, Span, Spec, Type,
+};
 
 /// How long the kernel may keep a process after SIGKILL, and the sweep may take to notice, in microseconds.
 pub const KERNEL_MAX: u64 = 7_000_000;
@@ -28,10 +53,25 @@ pub enum Life {
 #[derive(Clone, Debug)]
 struct Known {
     unit: UnitId,
-    kind: ExecKind,
+    part: Part,
     life: Life,
     /// SIGKILL was sent to it.
     killed: bool,
+    /// Another one has taken its place as the main process.
+    replaced: bool,
+    /// It is nobody's child of ours.
+    alien: bool,
+}
+
+/// What a run is to its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Main,
+    Control,
+    /// The host is looking for it, or has found it.
+    Found,
+    /// No process at all, but the number of a question.
+    Question,
 }
 
 /// What one service looked like before a step.
@@ -45,6 +85,7 @@ struct Look {
     main_exit: Option<Exit>,
     restarts: u32,
     text: usize,
+    job: Option<bool>,
 }
 
 /// What everything looked like before a step.
@@ -57,7 +98,8 @@ pub struct Before {
 impl Before {
     /// Looks.
     pub fn of(engine: &Engine) -> Before {
-        let looks = engine.services().map(|(_, _, service)| Look {
+        let looks = engine.services().map(|(unit, _, service)| Look {
+            job: engine.job(unit),
             state: service.state(),
             since: service.since(),
             result: service.result(),
@@ -79,6 +121,11 @@ pub struct Rules {
     windows: Vec<Option<(u64, u32)>>,
     /// WATCHDOG_USEC= was heard of this unit: whether it is watched is its own business.
     meddled: Vec<bool>,
+    /// A main process was named in MAINPID=, and the host has yet to say whether it is there.
+    heirs: BTreeMap<Run, UnitId>,
+    /// Who waits for an answer, and what was asked.
+    clients: BTreeMap<Client, (UnitId, Verb)>,
+    answered: BTreeSet<Client>,
     /// When a stop of the whole began, and when it must be over, if ever.
     stop: Option<(u64, Option<u64>)>,
     steps_since_stop: u64,
@@ -94,6 +141,9 @@ impl Rules {
     /// Rules over these units.
     pub fn new(specs: Vec<(Role, Spec)>) -> Rules {
         Rules {
+            heirs: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            answered: BTreeSet::new(),
             windows: vec![None; specs.len()],
             meddled: vec![false; specs.len()],
             specs,
@@ -128,6 +178,18 @@ impl Rules {
         }
     }
 
+    /// The host has found a main process.
+    pub fn found(&mut self, run: Run, alien: bool) {
+        if let Some(known) = self.runs.get_mut(&run) {
+            (known.life, known.alien) = (Life::Alive, alien);
+        }
+    }
+
+    /// Whether the end of a run may pass unnoticed.
+    pub fn is_alien(&self, run: Run) -> bool {
+        self.runs.get(&run).is_some_and(|known| known.alien)
+    }
+
     /// Everybody is late by so much.
     pub fn late(&mut self, micros: u64) {
         if let Some((_, Some(until))) = &mut self.stop {
@@ -157,13 +219,29 @@ impl Rules {
             return Err("something was ordered after the end".into());
         }
         self.hear(event, before);
+        self.begin(event, before, engine);
         for (at, action) in actions.iter().enumerate() {
             match action {
                 Action::Spawn(spawn) => {
-                    self.spawn(now, spawn.unit, spawn.run, spawn.kind, spawn.index, (before.phase, phase))?;
+                    let asked = match event {
+                        Event::Conditions { run, .. } => self.runs.get(run).map(|known| known.unit),
+                        _ => None,
+                    };
+                    let counted = asked == Some(spawn.unit);
+                    self.spawn(now, spawn, counted, (before.phase, phase))?;
                 }
-                Action::Signal { unit, whom, signal } => self.signal(*unit, *whom, *signal)?,
-                Action::FindMain { .. } | Action::CheckConditions { .. } | Action::Reply { .. } => {}
+                Action::Signal { unit, whom, signal } => self.signal(event, *unit, *whom, *signal)?,
+                Action::FindMain { unit, run, seek } => {
+                    self.number(*run, *unit, Part::Found)?;
+                    if let Seek::Pid(_) = seek {
+                        self.heirs.insert(*run, *unit);
+                    }
+                }
+                Action::CheckConditions { unit, run } => {
+                    self.number(*run, *unit, Part::Question)?;
+                    self.start_limit(now, *unit)?;
+                }
+                Action::Reply { client, ok, .. } => self.reply(*client, *ok, event, engine, actions)?,
                 Action::Announce(text) => self.announce(text, engine)?,
                 Action::Note(note) => {
                     if note.text.is_empty() || note.text.contains('\n') {
@@ -183,9 +261,14 @@ impl Rules {
                 }
             }
         }
+        if self.exit.is_some() && !self.clients.is_empty() {
+            return Err(format!("the end came, and somebody waits for an answer: {:?}", self.clients));
+        }
         if self.exit.is_some() && self.stopping == 0 {
             return Err("the end came, and STOPPING=1 was never said".into());
         }
+        self.begun(event, before, engine, actions)?;
+        self.agree(before, engine)?;
         self.exited(event, before, engine, actions)?;
         self.ticked(now, event, before, engine, actions)?;
         self.signalled(event, before, engine)?;
@@ -212,54 +295,263 @@ impl Rules {
     fn spawn(
         &mut self,
         now: u64,
-        unit: UnitId,
-        run: Run,
-        kind: ExecKind,
-        index: usize,
+        spawn: &Spawn,
+        counted: bool,
         (before, phase): (Phase, Phase),
     ) -> Result<(), Broken> {
-        // Run numbers never repeat; they even grow.
-        if self.runs.last_key_value().is_some_and(|(last, _)| *last >= run) {
-            return Err(format!("{run:?} comes after a later one"));
-        }
+        let Spawn { unit, run, kind, index, .. } = *spawn;
         let Some((role, spec)) = self.spec(unit) else { return Err(format!("no such unit: {unit:?}")) };
         if spec.service.commands(kind).get(index).is_none() {
             return Err(format!("no line {index} of {}", kind.directive()));
         }
         // Nothing starts once a stop of the whole has begun, but for the roles, until the sweep. What starts in the very
         // step in which everything comes to its end by itself is swept away with it.
-        let starts = matches!(kind, ExecKind::StartPre | ExecKind::Start | ExecKind::StartPost);
+        let starts =
+            matches!(kind, ExecKind::Condition | ExecKind::StartPre | ExecKind::Start | ExecKind::StartPost);
         let too_late = match role {
-            Role::Essential => {
+            Role::Essential | Role::Managed => {
                 let asked = before >= Phase::Draining || matches!(phase, Phase::Draining | Phase::Stopping);
                 asked && starts || before >= Phase::Sweeping
             }
-            Role::Managed => false,
             Role::OnDemand => before >= Phase::Sweeping && starts || phase == Phase::Ended,
         };
         if too_late {
             return Err(format!("{} is started while {phase:?}", kind.directive()));
         }
         // One live main process a unit at most, and one control process at most.
+        let forking = spec.service.kind == Type::Forking;
+        let part = if kind == ExecKind::Start && !forking { Part::Main } else { Part::Control };
+        let first = Self::is_first(spec, kind, index);
         let twin = self.runs.iter().find(|(_, known)| {
             known.unit == unit
-                && (known.kind == ExecKind::Start) == (kind == ExecKind::Start)
+                && known.part == part
                 && matches!(known.life, Life::Asked | Life::Alive)
                 && !self.given_up(known)
         });
         if let Some((twin, _)) = twin {
             return Err(format!("{run:?} is started beside {twin:?}"));
         }
-        let first = match kind {
-            ExecKind::StartPre => index == 0,
-            ExecKind::Start => spec.service.commands(ExecKind::StartPre).is_empty(),
-            _ => false,
-        };
-        if first {
+        if first && !counted {
             self.start_limit(now, unit)?;
         }
-        self.runs.insert(run, Known { unit, kind, life: Life::Asked, killed: false });
+        self.number(run, unit, part)
+    }
+
+    /// Whether this is the first thing that an activation does.
+    fn is_first(spec: &Spec, kind: ExecKind, index: usize) -> bool {
+        let none = |kinds: &[ExecKind]| kinds.iter().all(|kind| spec.service.commands(*kind).is_empty());
+        index == 0
+            && match kind {
+                ExecKind::Condition => true,
+                ExecKind::StartPre => none(&[ExecKind::Condition]),
+                ExecKind::Start => none(&[ExecKind::Condition, ExecKind::StartPre]),
+                ExecKind::StartPost | ExecKind::Reload | ExecKind::Stop | ExecKind::StopPost => false,
+            }
+    }
+
+    /// Run numbers never repeat; they even grow.
+    fn number(&mut self, run: Run, unit: UnitId, part: Part) -> Result<(), Broken> {
+        if self.runs.last_key_value().is_some_and(|(last, _)| *last >= run) {
+            return Err(format!("{run:?} comes after a later one"));
+        }
+        let known = Known { unit, part, life: Life::Asked, killed: false, replaced: false, alien: false };
+        self.runs.insert(run, known);
         Ok(())
+    }
+
+    /// What an event means to the rules before anything is made of it.
+    fn begin(&mut self, event: &Event, before: &Before, engine: &Engine) {
+        match event {
+            // At the end there is nobody left to answer.
+            Event::Request { .. } if before.phase == Phase::Ended => {}
+            Event::Request { client, verb, unit, no_block } => {
+                let managed = matches!(self.spec(*unit), Some((Role::Managed, _)));
+                if let (Verb::ResetFailed, Some(window)) = (verb, self.windows.get_mut(unit.0 as usize))
+                    && managed
+                {
+                    *window = None;
+                }
+                // Who does not wait is as good as told that it is done.
+                let verb = if *no_block { Verb::ResetFailed } else { *verb };
+                self.clients.insert(*client, (*unit, verb));
+            }
+            Event::MainFound { run, .. } => {
+                self.heirs.remove(run);
+                let unit = self.runs.get(run).map(|known| known.unit);
+                for (at, look) in before.looks.iter().enumerate() {
+                    let now = engine.service(UnitId(at as u32)).and_then(Service::main);
+                    if let (Some(old), true) =
+                        (look.main, unit == Some(UnitId(at as u32)) && now == Some(*run))
+                    {
+                        self.runs.entry(old).and_modify(|known| known.replaced = true);
+                    }
+                }
+            }
+            Event::MainNotFound { run, .. } => {
+                self.heirs.remove(run);
+                self.lives(*run, Life::Told);
+            }
+            Event::Conditions { run, .. } => self.lives(*run, Life::Told),
+            _ => {}
+        }
+    }
+
+    /// One answer for each, and a good one only to whom has what it asked for.
+    fn reply(
+        &mut self,
+        client: Client,
+        ok: bool,
+        event: &Event,
+        engine: &Engine,
+        actions: &[Action],
+    ) -> Result<(), Broken> {
+        let Some((unit, verb)) = self.clients.remove(&client) else {
+            return Err(format!("{client:?} is answered, and has asked nothing or was answered before"));
+        };
+        self.answered.insert(client);
+        let Some(service) = engine.service(unit).filter(|_| ok) else { return Ok(()) };
+        // What has just been reached may be left again in the same step.
+        let left = matches!(
+            event,
+            Event::SpawnFailed { .. }
+                | Event::MainNotFound { .. }
+                | Event::Notify { .. }
+                | Event::Conditions { met: false, .. }
+        ) || actions.iter().any(|action| match action {
+            Action::Spawn(spawn) => spawn.unit == unit,
+            Action::CheckConditions { unit: other, .. } => *other == unit,
+            Action::Note(note) => note.unit == Some(unit) && note.text.starts_with("not started"),
+            _ => false,
+        });
+        let good = match verb {
+            Verb::Start | Verb::Restart => service.active_state().is_up() || service.result().is_clean(),
+            Verb::Stop => service.state().is_inactive(),
+            _ => true,
+        };
+        if good || left {
+            return Ok(());
+        }
+        Err(format!("{verb:?} of {unit:?} is said to be done: {} {}", service.state(), service.result()))
+    }
+
+    /// Nothing of a manager starts without a job, nor before those with a job that it comes after.
+    fn begun(
+        &self,
+        event: &Event,
+        before: &Before,
+        engine: &Engine,
+        actions: &[Action],
+    ) -> Result<(), Broken> {
+        for action in actions {
+            let Action::Spawn(spawn) = action else { continue };
+            let Some((Role::Managed, spec)) = self.spec(spawn.unit) else { continue };
+            let Some(service) = engine.service(spawn.unit) else { continue };
+            if !Self::is_first(spec, spawn.kind, spawn.index) || matches!(event, Event::Conditions { .. }) {
+                continue;
+            }
+            let had = before.looks.get(spawn.unit.0 as usize).and_then(|look| look.job);
+            // A job may end as soon as it has begun: what it requires cannot be had, and the unit goes on all the same.
+            let refused = actions
+                .iter()
+                .any(|a| matches!(a, Action::Note(note) if note.text.starts_with("not started")));
+            if !refused
+                && had.is_none()
+                && engine.job(spawn.unit).is_none()
+                && spec.service.kind != Type::Idle
+            {
+                return Err(format!("{:?} starts, and nobody wants that: {}", spawn.unit, service.state()));
+            }
+            for (other, _, neighbour) in engine.services() {
+                let after = spec.unit.related(Relation::After).any(|name| name == neighbour.spec().name)
+                    || neighbour.spec().unit.related(Relation::Before).any(|name| name == spec.name);
+                // One that was there all the time, and not a new one in the place of one that was answered.
+                let answered = actions.iter().any(|a| matches!(a, Action::Reply { .. }));
+                let same = !answered
+                    && before.looks.get(other.0 as usize).is_some_and(|look| {
+                        let still = (look.state, look.since) == (neighbour.state(), neighbour.since());
+                        look.job.is_some() && engine.job(other).is_some() && still
+                    });
+                // Two plans, each with an order of its own, may have none together.
+                let ignored = actions.iter().any(
+                    |a| matches!(a, Action::Note(note) if note.text.starts_with("its order was ignored")),
+                );
+                if after && other != spawn.unit && same && !ignored {
+                    return Err(format!(
+                        "{:?} starts, and {other:?}, which comes before, has a job",
+                        spawn.unit
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// State, result and count agree.
+    fn agree(&self, before: &Before, engine: &Engine) -> Result<(), Broken> {
+        for ((unit, _, service), look) in engine.services().zip(&before.looks) {
+            let (state, result) = (service.state(), service.result());
+            let clean = result.is_clean();
+            // Where the last process counts, the first one may have failed already.
+            let by_all = self.spec(unit).is_some_and(|(_, spec)| spec.service.exit_type == ExitType::Cgroup);
+            let up = state.active_state() == ActiveState::Active && !by_all;
+            if state == State::Failed && clean || up && !clean {
+                return Err(format!("{unit:?} is {state} with result {result}"));
+            }
+            let restarts = service.restarts();
+            if ![look.restarts, look.restarts.saturating_add(1), 0].contains(&restarts) {
+                return Err(format!("{unit:?} counted {} restarts and now {restarts}", look.restarts));
+            }
+            if !self.may_hang(unit, service) && service.next_deadline().is_none() {
+                return Err(format!("{unit:?} is {state}, has a time-out and no deadline"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a unit may stay in its state for ever.
+    fn may_hang(&self, unit: UnitId, service: &Service) -> bool {
+        let Some((_, spec)) = self.spec(unit) else { return true };
+        let (stop, start) = (spec.service.timeout_stop.zero_is_never(), spec.service.start_patience());
+        match service.state() {
+            State::Condition | State::StartPre | State::StartPost | State::Reload => start.is_infinite(),
+            State::ReloadSignal | State::ReloadNotify => start.is_infinite(),
+            State::Start => {
+                let at_once = matches!(spec.service.kind, Type::Simple | Type::Dbus | Type::Idle);
+                start.is_infinite() || at_once
+            }
+            State::StopWatchdog | State::FinalWatchdog => {
+                spec.service.timeout_abort.unwrap_or(stop).is_infinite()
+            }
+            State::Stop
+            | State::StopSigterm
+            | State::StopSigkill
+            | State::StopPost
+            | State::FinalSigterm
+            | State::FinalSigkill => stop.is_infinite(),
+            State::AutoRestart => {
+                let (base, most) = (spec.service.restart_delay, spec.service.restart_max_delay);
+                base.is_infinite() || most.is_infinite()
+            }
+            State::Dead | State::Running | State::Exited | State::Failed | State::AutoRestartQueued => true,
+        }
+    }
+
+    /// Nothing will happen any more. Then no job waits, unless some unit is on its way for ever.
+    pub fn stuck(&self, engine: &Engine) -> Result<(), Broken> {
+        let still = engine.services().all(|(_, _, service)| {
+            let state = service.active_state();
+            state.is_up() || state.is_down() && !service.is_checking()
+        });
+        let waits = engine.services().find(|(unit, ..)| engine.job(*unit).is_some());
+        match waits {
+            Some((unit, _, service)) if still => {
+                Err(format!("nothing moves, and {unit:?}, which is {}, has a job", service.state()))
+            }
+            _ if still && !self.clients.is_empty() => {
+                Err(format!("nothing moves, and somebody waits for an answer: {:?}", self.clients))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a process may be left behind by its unit: it was spared on purpose, or SIGKILL did not help.
@@ -269,7 +561,7 @@ impl Rules {
                 || !spec.kill.send_sigkill
                 || spec.kill.final_signal != Signal::KILL
         });
-        spared || known.killed
+        spared || known.killed || known.replaced
     }
 
     /// Never more than StartLimitBurst starts within StartLimitIntervalSec from the start that opened the window.
@@ -293,7 +585,8 @@ impl Rules {
         if starts > burst { Err(format!("start {starts} in a window of {burst}")) } else { Ok(()) }
     }
 
-    fn signal(&mut self, unit: UnitId, whom: Whom, signal: Signal) -> Result<(), Broken> {
+    fn signal(&mut self, event: &Event, unit: UnitId, whom: Whom, signal: Signal) -> Result<(), Broken> {
+        let asked = matches!(event, Event::Request { verb: Verb::Kill { .. }, .. });
         match whom {
             Whom::Process(run) | Whom::Group(run) => {
                 // A signal is only sent to a run that was asked for and of whose end nothing was heard yet.
@@ -310,7 +603,7 @@ impl Rules {
             }
             Whom::Rest { main, control } => {
                 let mode = self.spec(unit).map(|(_, spec)| spec.kill.mode);
-                if !matches!(mode, Some(KillMode::ControlGroup | KillMode::Mixed)) {
+                if !asked && !matches!(mode, Some(KillMode::ControlGroup | KillMode::Mixed)) {
                     return Err(format!("{signal} to everybody in spite of {mode:?}"));
                 }
                 for (run, known) in &mut self.runs {
@@ -362,7 +655,13 @@ impl Rules {
         if engine.services().any(|(_, _, s)| s.main() == Some(*run) || s.control() == Some(*run)) {
             return Err(format!("{run:?} has ended and is still counted on"));
         }
-        if let Some(at) = was_main
+        // Of an end that may not be the service's, and of one before a new beginning, nothing need be left.
+        let anew = actions.iter().any(|action| match action {
+            Action::Spawn(spawn) => Some(spawn.unit.0 as usize) == was_main,
+            _ => false,
+        });
+        let heir = self.heirs.values().any(|unit| Some(unit.0 as usize) == was_main);
+        if let Some(at) = was_main.filter(|_| !anew && !heir)
             && engine.service(UnitId(at as u32)).and_then(|s| s.main_exit()) != Some(*exit)
         {
             return Err(format!("the end of {run:?} was not noted down"));
@@ -441,7 +740,7 @@ impl Rules {
     /// run side by side) with one for each line of ExecStop= and ExecStopPost=, then the sweep.
     fn patience(&self) -> Option<u64> {
         let essential =
-            || self.specs.iter().filter(|(role, _)| *role == Role::Essential).map(|(_, spec)| spec);
+            || self.specs.iter().filter(|(role, _)| *role != Role::OnDemand).map(|(_, spec)| spec);
         let mut longest = 0;
         for spec in essential() {
             let stop = spec.service.timeout_stop.zero_is_never();
@@ -451,7 +750,9 @@ impl Rules {
             }
             let lines = |kind| spec.service.commands(kind).len() as u64;
             let times = lines(ExecKind::Stop) + lines(ExecKind::StopPost) + 4;
-            longest = longest.max(times.saturating_mul(stop.as_micros()).saturating_add(abort.as_micros()));
+            let aborts = if spec.service.timeout_stop_failure == FailureMode::Abort { 2 } else { 1 };
+            let abort = abort.as_micros().saturating_mul(aborts);
+            longest = longest.max(times.saturating_mul(stop.as_micros()).saturating_add(abort));
         }
         let drain = essential().map(|spec| spec.ours.drain.as_micros()).max().unwrap_or(0);
         let linger = essential().map(|spec| spec.ours.linger).filter(|linger| !linger.is_infinite()).max();
@@ -467,8 +768,9 @@ impl Rules {
         for (_, _, service) in engine.services() {
             // Whom the engine counts on is there.
             for run in [service.main(), service.control()].into_iter().flatten() {
-                let life = self.runs.get(&run).map(|known| known.life);
-                if !matches!(life, Some(Life::Asked | Life::Alive)) {
+                let known = self.runs.get(&run);
+                let (life, alien) = (known.map(|known| known.life), known.is_some_and(|known| known.alien));
+                if !alien && !matches!(life, Some(Life::Asked | Life::Alive)) {
                     return Err(format!("{run:?} is counted on and is {life:?}"));
                 }
             }
@@ -477,7 +779,8 @@ impl Rules {
             }
         }
         // Whoever is there is counted on, unless it was given up.
-        for (run, known) in self.runs.iter().filter(|(_, known)| known.life == Life::Alive) {
+        let ours = |known: &Known| known.life == Life::Alive && known.part != Part::Found && !known.replaced;
+        for (run, known) in self.runs.iter().filter(|(_, known)| ours(known)) {
             let counted = engine
                 .service(known.unit)
                 .is_some_and(|service| service.main() == Some(*run) || service.control() == Some(*run));
@@ -497,6 +800,7 @@ impl Rules {
             let meddled = self.meddled.get(unit.0 as usize).copied().unwrap_or(true);
             match service.state() {
                 State::Running => !timed && !meddled,
+                State::Exited => true,
                 State::Dead | State::Failed => !service.limit_hit(),
                 _ => false,
             }

@@ -3,13 +3,64 @@
 use crate::dice::Dice;
 use crate::without::{self, Without};
 use tinysvc::engine::Role;
+use tinysvc::unit::spec::condition::{Condition, ConditionKind, PathIs};
 use tinysvc::unit::spec::{
-    Command, ExecKind, ExitSet, KillMode, NotifyAccess, Privilege, Restart, Signal, SignalTarget, Span, Spec,
-    Type,
+    Command, ExecKind, ExitSet, ExitType, FailureMode, KillMode, NotifyAccess, Privilege, Relation, Restart,
+    RestartMode, Signal, SignalTarget, Span, Spec, Type,
 };
 
-/// The units of one story: an essential one first, perhaps more, perhaps roles on demand.
-pub fn units(dice: &mut Dice, without: Without) -> Vec<(Role, Spec)> {
+/// What a story is about.
+pub struct Wish {
+    /// A manager, and not one command.
+    pub manager: bool,
+    /// Its units.
+    pub units: Vec<(Role, Spec)>,
+}
+
+/// One command and what it brings along, or the units of a manager.
+pub fn wish(dice: &mut Dice, without: Without) -> Wish {
+    let manager = dice.chance(60);
+    let units = if manager { managed(dice, without) } else { units(dice, without) };
+    Wish { manager, units }
+}
+
+/// Units that have to do with each other in every way, circles and strangers among them.
+fn managed(dice: &mut Dice, without: Without) -> Vec<(Role, Spec)> {
+    let count = if without.has(without::UNITS) { 1 } else { 1 + dice.below(5) };
+    let mut units = Vec::new();
+    for n in 0..count {
+        let mut spec = spec(dice, without);
+        spec.name = format!("u{n}.service");
+        let relations = &mut spec.unit;
+        for relation in [
+            Relation::After,
+            Relation::Before,
+            Relation::Requires,
+            Relation::Wants,
+            Relation::OnFailure,
+            Relation::OnSuccess,
+        ] {
+            // One more than there are, who is nobody.
+            while dice.chance(20) && !without.has(without::RELATIONS) {
+                let other = if dice.chance(95) { dice.below(count) } else { count };
+                relations.relate(relation, format!("u{other}.service"));
+            }
+        }
+        if dice.chance(20) {
+            let (kind, argument) = (ConditionKind::Path(PathIs::There), "/x".to_owned());
+            spec.unit.conditions =
+                vec![Condition { assert: false, kind, trigger: false, negate: false, argument }];
+        }
+        units.push((Role::Managed, spec));
+    }
+    if dice.chance(20) && !without.has(without::UNITS) {
+        units.push((Role::OnDemand, spec(dice, without)));
+    }
+    units
+}
+
+/// The units of one command: an essential one first, perhaps more, perhaps roles on demand.
+fn units(dice: &mut Dice, without: Without) -> Vec<(Role, Spec)> {
     let essential = if dice.chance(20) && !without.has(without::UNITS) { 1 + dice.below(3) } else { 1 };
     let roles = if dice.chance(30) && !without.has(without::UNITS) { 1 + dice.below(2) } else { 0 };
     let mut units = Vec::new();
@@ -34,11 +85,45 @@ fn spec(dice: &mut Dice, without: Without) -> Spec {
         return spec;
     }
     let service = &mut spec.service;
-    service.kind = dice.pick(Type::Simple, &[Type::Simple, Type::Exec, Type::Notify, Type::Notify]);
-    service.commands.insert(ExecKind::Start, vec![command(dice.chance(10))]);
-    for kind in
-        [ExecKind::StartPre, ExecKind::StartPost, ExecKind::Reload, ExecKind::Stop, ExecKind::StopPost]
-    {
+    service.kind = dice.pick(
+        Type::Simple,
+        &[
+            Type::Simple,
+            Type::Exec,
+            Type::Notify,
+            Type::Notify,
+            Type::NotifyReload,
+            Type::Forking,
+            Type::Forking,
+            Type::Oneshot,
+            Type::Oneshot,
+            Type::Idle,
+            Type::Dbus,
+        ],
+    );
+    let starts = if service.kind == Type::Oneshot { 1 + dice.below(3) } else { 1 };
+    let starts = (0..starts).map(|_| command(dice.chance(10))).collect();
+    service.commands.insert(ExecKind::Start, starts);
+    service.remain_after_exit = dice.chance(20);
+    if dice.chance(15) && service.kind != Type::Oneshot {
+        service.exit_type = ExitType::Cgroup;
+    }
+    service.guess_main_pid = !dice.chance(20);
+    service.pid_file = if dice.chance(30) { Some("/run/t.pid".into()) } else { None };
+    service.restart_mode =
+        dice.pick(RestartMode::Normal, &[RestartMode::Normal, RestartMode::Direct, RestartMode::Debug]);
+    let modes = [FailureMode::Terminate, FailureMode::Abort, FailureMode::Kill];
+    service.timeout_start_failure = dice.pick(FailureMode::Terminate, &modes);
+    service.timeout_stop_failure = dice.pick(FailureMode::Terminate, &modes);
+    service.timeout_start_given = dice.chance(70);
+    for kind in [
+        ExecKind::Condition,
+        ExecKind::StartPre,
+        ExecKind::StartPost,
+        ExecKind::Reload,
+        ExecKind::Stop,
+        ExecKind::StopPost,
+    ] {
         let lines = if dice.chance(30) { 1 + dice.below(3) } else { 0 };
         let lines = (0..lines).map(|_| command(dice.chance(20))).collect::<Vec<_>>();
         if !without.has(without::COMMANDS) {
@@ -57,7 +142,8 @@ fn spec(dice: &mut Dice, without: Without) -> Spec {
             Restart::OnWatchdog,
         ],
     );
-    if without.has(without::RESTART) {
+    let forever = matches!(service.restart, Restart::Always | Restart::OnSuccess);
+    if without.has(without::RESTART) || forever && service.kind == Type::Oneshot {
         service.restart = Restart::No;
     }
     service.restart_delay = span(dice);
@@ -94,6 +180,7 @@ fn spec(dice: &mut Dice, without: Without) -> Spec {
     }
     kill.final_signal = if dice.chance(10) { Signal::USR1 } else { Signal::KILL };
     kill.watchdog_signal = dice.pick(Signal::ABRT, &[Signal::ABRT, Signal::TERM, Signal::KILL]);
+    kill.restart_signal = if dice.chance(20) { Some(Signal::INT) } else { None };
     kill.send_sighup = dice.chance(20);
     kill.send_sigkill = !dice.chance(15);
     let ours = &mut spec.ours;

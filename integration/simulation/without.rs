@@ -25,7 +25,12 @@ pub const RESTART: u32 = 256;
 /// Nobody knocks, and nothing is told twice.
 pub const EXTRAS: u32 = 512;
 
-const NAMES: [(u32, &str); 10] = [
+/// Nobody asks anything of a unit but to start it, once.
+pub const REQUESTS: u32 = 1024;
+/// No unit has to do with another.
+pub const RELATIONS: u32 = 2048;
+
+const NAMES: [(u32, &str); 12] = [
     (CHILDREN, "children"),
     (NOTIFY, "notify"),
     (SIGNALS, "signals"),
@@ -36,6 +41,8 @@ const NAMES: [(u32, &str); 10] = [
     (STOPS, "stops"),
     (RESTART, "restart"),
     (EXTRAS, "extras"),
+    (REQUESTS, "requests"),
+    (RELATIONS, "relations"),
 ];
 
 impl Without {

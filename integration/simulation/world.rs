@@ -9,7 +9,8 @@ use crate::without::{self, Without};
 use std::collections::{BTreeMap, BTreeSet};
 use tinysvc::engine::notify::Message;
 use tinysvc::engine::{
-    Action, Engine, Event, Mono, Phase, Role, Run, Sender, Spawn, SpawnFailure, UnitId, Whom,
+    Action, Client, Engine, Event, KillWhom, Mono, Phase, Role, Run, Seek, Sender, Spawn, SpawnFailure,
+    UnitId, Verb, Whom,
 };
 use tinysvc::unit::spec::{ExecKind, Exit, Signal, Spec, Type};
 
@@ -41,6 +42,8 @@ struct Process {
     /// SIGKILL has reached it: it will not run another instruction of its own.
     doomed: bool,
     stopped: bool,
+    /// What asks it to reload.
+    reloads: Option<Signal>,
     /// What has come of it while it was stopped.
     held: Vec<Happening>,
 }
@@ -55,6 +58,7 @@ enum Happening {
     Reaches(Pid, Signal),
     Asks(Signal),
     Knocks(UnitId),
+    Wants(Verb, UnitId, bool),
     Wakes,
 }
 
@@ -65,6 +69,7 @@ pub type Line = String;
 pub struct World {
     dice: Dice,
     without: Without,
+    manager: bool,
     specs: Vec<(Role, Spec)>,
     engine: Engine,
     rules: Rules,
@@ -73,6 +78,7 @@ pub struct World {
     queued: u64,
     processes: BTreeMap<Pid, Process>,
     last_pid: Pid,
+    last_client: u64,
     /// What the last actions yielded; told first.
     yielded: Vec<Event>,
     empty: Vec<Option<UnitId>>,
@@ -90,12 +96,13 @@ impl World {
     /// The world of a seed.
     pub fn new(seed: u64, without: Without, trace: bool) -> World {
         let mut dice = Dice::new(seed);
-        let specs = crate::wishes::units(&mut dice, without);
-        let engine = Engine::new(specs.clone());
+        let crate::wishes::Wish { manager, units: specs } = crate::wishes::wish(&mut dice, without);
+        let engine = engine(manager, &specs);
         let mut world = World {
             dice,
             without,
             engine,
+            manager,
             rules: Rules::new(specs.clone()),
             specs,
             now: 1_000_000,
@@ -103,6 +110,7 @@ impl World {
             queued: 0,
             processes: BTreeMap::new(),
             last_pid: 1,
+            last_client: 0,
             yielded: vec![Event::Boot],
             empty: Vec::new(),
             knocking: BTreeSet::new(),
@@ -120,7 +128,12 @@ impl World {
         &self.specs
     }
 
-    /// What is sent to PID 1 and who knocks, from the beginning.
+    /// The engine as it was at the beginning.
+    pub fn fresh_engine(&self) -> Engine {
+        engine(self.manager, &self.specs)
+    }
+
+    /// What is sent to PID 1, who knocks, and who wants what, from the beginning.
     fn foresee(&mut self) {
         let signals = [
             Signal::TERM,
@@ -157,6 +170,9 @@ impl World {
                 }
             }
         }
+        if self.manager {
+            self.foresee_requests();
+        }
         let roles = self.specs.iter().zip(0..).filter(|((role, _), _)| *role == Role::OnDemand);
         for unit in roles.map(|(_, at)| UnitId(at)).collect::<Vec<_>>() {
             for _ in 0..self.dice.below(8) {
@@ -165,6 +181,39 @@ impl World {
                     self.later(at, Happening::Knocks(unit));
                 }
             }
+        }
+    }
+
+    fn foresee_requests(&mut self) {
+        let units = self.specs.len() as u64;
+        let first = UnitId(self.dice.below(units) as u32);
+        self.later(1, Happening::Wants(Verb::Start, first, false));
+        let count = if self.without.has(without::REQUESTS) { 0 } else { self.dice.below(40) };
+        for _ in 0..count {
+            // Now and then of one that is not there, or that is nobody's to ask for.
+            let stranger = u64::from(self.dice.chance(5));
+            let unit = UnitId(self.dice.below(units + stranger) as u32);
+            let signal =
+                self.dice.pick(Signal::TERM, &[Signal::HUP, Signal::KILL, Signal::USR1, Signal::STOP]);
+            let whom = self.dice.pick(KillWhom::All, &[KillWhom::Main, KillWhom::Control]);
+            let verb = self.dice.pick(
+                Verb::Start,
+                &[
+                    Verb::Start,
+                    Verb::Start,
+                    Verb::Stop,
+                    Verb::Stop,
+                    Verb::Restart,
+                    Verb::TryRestart,
+                    Verb::Reload,
+                    Verb::ReloadOrRestart,
+                    Verb::ResetFailed,
+                    Verb::Kill { whom, signal },
+                ],
+            );
+            let at = self.moment();
+            let no_block = self.dice.chance(10);
+            self.later(at, Happening::Wants(verb, unit, no_block));
         }
     }
 
@@ -271,6 +320,7 @@ impl World {
             return Err(format!("somebody knocks at {unit:?} and is never let in"));
         }
         if !self.rules.stopping() {
+            self.rules.stuck(&self.engine)?;
             self.later(0, Happening::Asks(Signal::TERM));
             return Ok(true);
         }
@@ -297,6 +347,11 @@ impl World {
             }
             match entry.remove() {
                 Happening::Asks(signal) => asked.push(Event::Signal { signal }),
+                Happening::Wants(verb, unit, no_block) => {
+                    self.last_client += 1;
+                    let client = Client(self.last_client);
+                    asked.push(Event::Request { client, verb, unit, no_block });
+                }
                 Happening::Knocks(unit) => {
                     self.knocking.insert(unit);
                 }
@@ -360,13 +415,17 @@ impl World {
             }
             Happening::Stops(_) => process.stopped = true,
             Happening::Reaches(_, signal) => self.reaches(pid, signal),
-            Happening::Asks(_) | Happening::Knocks(_) | Happening::Wakes => {}
+            Happening::Asks(_) | Happening::Knocks(_) | Happening::Wants(..) | Happening::Wakes => {}
         }
     }
 
     fn dies(&mut self, pid: Pid, exit: Exit) -> Option<Event> {
         // Of an orphan's end nobody but its reaper hears.
         let run = self.processes.remove(&pid)?.run?;
+        if self.rules.is_alien(run) && self.dice.chance(50) {
+            // Its end has passed unnoticed.
+            return None;
+        }
         self.rules.lives(run, Life::Ended(exit));
         self.ended.push((run, exit));
         Some(Event::Exited { run, exit })
@@ -393,6 +452,15 @@ impl World {
                 process.stopped = bold && !self.without.has(without::STOPS)
             }
             Signal::CHLD => {}
+            _ if process.reloads == Some(signal) && self.dice.chance(70) => {
+                let begun = if bold { self.now } else { self.now.saturating_sub(1_000_000) };
+                let reloading = format!("RELOADING=1\nMONOTONIC_USEC={begun}").into_bytes();
+                let (at, after) = (self.dice.below(1_000), self.dice.below(1_000_000));
+                self.later(at, Happening::Says(pid, reloading));
+                if self.dice.chance(80) {
+                    self.later(at + after, Happening::Says(pid, b"READY=1".to_vec()));
+                }
+            }
             Signal::USR1 | Signal::USR2 | Signal::HUP if bold => {}
             _ => {
                 let exit =
@@ -452,9 +520,38 @@ impl World {
                     self.later(0, Happening::Reaches(pid, *signal));
                 }
             }
-            Action::FindMain { .. } | Action::CheckConditions { .. } | Action::Reply { .. } => {}
+            Action::FindMain { unit, run, seek } => self.find_main(*unit, *run, *seek),
+            Action::CheckConditions { run, .. } => {
+                let (met, assert_failed) = (self.dice.chance(80), self.dice.chance(10));
+                self.yielded.push(Event::Conditions { run: *run, met, assert_failed });
+            }
+            Action::Reply { .. } => {}
             Action::Announce(_) | Action::Note(_) | Action::Exit { .. } => {}
         }
+    }
+
+    /// Looks for a main process as a host would: it must be one of the unit's, and not be known already.
+    fn find_main(&mut self, unit: UnitId, run: Run, seek: Seek) {
+        let unknown = |process: &Process| process.unit == unit && process.run.is_none();
+        let of_unit: Vec<Pid> =
+            self.processes.iter().filter(|(_, process)| unknown(process)).map(|(pid, _)| *pid).collect();
+        let found = match seek {
+            Seek::Guess => match of_unit[..] {
+                [one] => Some(one),
+                _ => None,
+            },
+            Seek::PidFile if self.dice.chance(30) => None,
+            Seek::PidFile => of_unit.first().copied(),
+            Seek::Pid(number) => of_unit.into_iter().find(|pid| *pid == u64::from(number)),
+        };
+        let Some(process) = found.and_then(|pid| self.processes.get_mut(&pid)) else {
+            let empty = !self.processes.values().any(|process| process.unit == unit);
+            return self.yielded.push(Event::MainNotFound { run, reason: "it is not there".into(), empty });
+        };
+        process.run = Some(run);
+        let alien = self.dice.chance(15);
+        self.rules.found(run, alien);
+        self.yielded.push(Event::MainFound { run, alien });
     }
 
     fn spawn(&mut self, spawn: &Spawn) {
@@ -495,10 +592,35 @@ impl World {
         let held = Vec::new();
         self.processes.insert(
             pid,
-            Process { run, unit, group, temper, kill_latency, doomed: false, stopped: false, held },
+            Process {
+                run,
+                unit,
+                group,
+                temper,
+                kill_latency,
+                doomed: false,
+                stopped: false,
+                reloads: None,
+                held,
+            },
         );
+        let (service, reload) = match self.specs.get(unit.0 as usize) {
+            Some((_, spec)) => (spec.service.kind, spec.service.reload_signal),
+            None => (Type::Simple, Signal::HUP),
+        };
+        let starts = kind == Some(ExecKind::Start);
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.reloads = (service == Type::NotifyReload && starts).then_some(reload);
+        }
+        if service == Type::Forking && starts {
+            for _ in 0..self.dice.pick(1, &[0, 1, 1, 2]) {
+                let at = self.dice.below(1_000);
+                self.later(at, Happening::Forks(pid));
+            }
+        }
         // Commands end soon, as a rule; daemons may.
-        let daemon = matches!(kind, None | Some(ExecKind::Start));
+        let command = matches!(service, Type::Forking | Type::Oneshot);
+        let daemon = kind.is_none() || starts && !command;
         if self.dice.chance(if daemon { 60 } else { 85 }) {
             let at = match daemon {
                 true if self.dice.chance(50) => self.dice.below(40_000_000),
@@ -536,8 +658,7 @@ impl World {
 
     /// What a process will say on the notify socket.
     fn speech(&mut self, pid: Pid, unit: UnitId, kind: Option<ExecKind>) {
-        let notify =
-            self.specs.get(unit.0 as usize).is_some_and(|(_, spec)| spec.service.kind == Type::Notify);
+        let notify = self.specs.get(unit.0 as usize).is_some_and(|(_, spec)| spec.service.kind.notifies());
         if notify && kind == Some(ExecKind::Start) && self.dice.chance(75) {
             let at = if self.dice.chance(50) { self.dice.below(2_000) } else { self.moment() };
             self.later(at, Happening::Says(pid, b"READY=1".to_vec()));
@@ -566,7 +687,10 @@ impl World {
                 2 => self.dice.any(),
                 _ => self.moment(),
             };
-            let word = match self.dice.below(12) {
+            let word = match self.dice.below(16) {
+                12 | 13 => format!("MAINPID={}", 1 + self.dice.below(self.last_pid + 1)),
+                14 => format!("RELOADING=1\nMONOTONIC_USEC={}", self.now),
+                15 => "NOTIFYACCESS=all".to_owned(),
                 0 | 1 => "READY=1".to_owned(),
                 2 => "STOPPING=1".to_owned(),
                 3 | 4 => "RELOADING=1".to_owned(),
@@ -582,6 +706,17 @@ impl World {
         }
         words
     }
+}
+
+fn engine(manager: bool, specs: &[(Role, Spec)]) -> Engine {
+    if !manager {
+        return Engine::new(specs.to_vec());
+    }
+    let mut engine = Engine::manager();
+    for (role, spec) in specs {
+        engine.add(*role, spec.clone());
+    }
+    engine
 }
 
 /// One fact and what came of it in one line.

@@ -10,11 +10,11 @@
 //! Requests for the same thing share one job.
 #![forbid(unsafe_code)]
 
+use super::by_unit::ByUnit;
 use super::service::{Change, Orders};
 use super::system::{Engine, Phase, Role};
 use super::{Action, ActiveState, Level, Mono, Outcome, Service, State, UnitId};
 use crate::unit::spec::{Relation, RestartMode, Signal};
-use std::collections::BTreeMap;
 
 /// Someone who has asked for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,28 +99,34 @@ pub(super) struct Job {
 /// The jobs of all units, and what they go by.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
-    jobs: BTreeMap<UnitId, Job>,
-    names: BTreeMap<String, UnitId>,
+    jobs: ByUnit<Job>,
+    /// In the order of the names.
+    names: Vec<(String, UnitId)>,
     /// The relations between units, as numbers; worked out when they are next needed.
     links: Option<Links>,
     /// The active state of each unit as it was last heard of.
-    seen: BTreeMap<UnitId, ActiveState>,
+    seen: ByUnit<ActiveState>,
     /// Units whose end starts others, and the lists of whom.
     ended: Vec<(UnitId, bool)>,
+    /// Units that have failed in this step for want of what they require.
+    wanting: ByUnit<()>,
+    /// Units whose start was found to be impossible in this step.
+    denied: ByUnit<()>,
 }
 
 /// Relations the other way round, by unit.
 #[derive(Clone, Debug, Default)]
 struct Links {
-    /// Which units each comes after.
-    after: BTreeMap<UnitId, Vec<UnitId>>,
-    required_by: BTreeMap<UnitId, Vec<UnitId>>,
+    /// Which units each comes after, and which come after it.
+    after: ByUnit<Vec<UnitId>>,
+    before: ByUnit<Vec<UnitId>>,
+    required_by: ByUnit<Vec<UnitId>>,
     /// Whose OnFailure= and OnSuccess= name it.
-    triggered_by: BTreeMap<UnitId, Vec<UnitId>>,
+    triggered_by: ByUnit<Vec<UnitId>>,
 }
 
 /// The jobs that a request needs, each with whether the request is in vain without it.
-type Plan = BTreeMap<UnitId, (Kind, bool)>;
+type Plan = ByUnit<(Kind, bool)>;
 
 /// How often one step may go over the jobs. Each round gives a job its end or its beginning, so that this is only
 /// reached by units that start each other in a circle.
@@ -129,7 +135,11 @@ const ROUNDS_MAX: usize = 10_000;
 impl Jobs {
     /// Knows a unit by a name.
     pub(super) fn name(&mut self, name: String, unit: UnitId) {
-        self.names.insert(name, unit);
+        let at = self.names.partition_point(|(other, _)| *other < name);
+        match self.names.get_mut(at) {
+            Some((other, known)) if *other == name => *known = unit,
+            _ => self.names.insert(at, (name, unit)),
+        }
         self.links = None;
     }
 
@@ -140,38 +150,77 @@ impl Jobs {
 
     /// The unit of that name.
     pub(super) fn find(&self, name: &str) -> Option<UnitId> {
-        self.names.get(name).copied()
+        let at = self.names.partition_point(|(other, _)| other.as_str() < name);
+        self.names.get(at).filter(|(other, _)| other == name).map(|(_, unit)| *unit)
     }
 
     /// Whether a unit has a job, and whether that is running.
     pub(super) fn of(&self, unit: UnitId) -> Option<bool> {
-        self.jobs.get(&unit).map(|job| job.running)
+        self.jobs.get(unit).map(|job| job.running)
     }
 
-    fn related(
-        list: fn(&Links) -> &BTreeMap<UnitId, Vec<UnitId>>,
-        links: &Option<Links>,
-        unit: UnitId,
-    ) -> &[UnitId] {
-        links.as_ref().and_then(|links| list(links).get(&unit)).map_or(&[], Vec::as_slice)
+    fn related(list: fn(&Links) -> &ByUnit<Vec<UnitId>>, links: &Option<Links>, unit: UnitId) -> &[UnitId] {
+        links.as_ref().and_then(|links| list(links).get(unit)).map_or(&[], Vec::as_slice)
     }
 
     fn required_by(&self, unit: UnitId) -> &[UnitId] {
         Self::related(|links| &links.required_by, &self.links, unit)
     }
 
-    fn comes_after(&self, unit: UnitId, other: UnitId) -> bool {
-        Self::related(|links| &links.after, &self.links, unit).contains(&other)
+    fn after(&self, unit: UnitId) -> &[UnitId] {
+        Self::related(|links| &links.after, &self.links, unit)
+    }
+
+    /// The units that a job of one could wait for, or be waited for by.
+    fn neighbours(&self, unit: UnitId) -> impl Iterator<Item = UnitId> {
+        let before = Self::related(|links| &links.before, &self.links, unit);
+        self.after(unit).iter().chain(before).copied()
     }
 
     /// Whether a job of this kind waits for one of that kind: `job_compare()`. Whatever goes down goes first, the last
     /// to come up before the others; after that, up in order.
     fn waits(&self, unit: UnitId, kind: Kind, other: UnitId, others: Kind) -> bool {
-        self.comes_after(unit, other) && !kind.is_down() || self.comes_after(other, unit) && others.is_down()
+        !kind.is_down() && self.after(unit).contains(&other)
+            || others.is_down() && self.after(other).contains(&unit)
     }
 
     fn is_runnable(&self, unit: UnitId, kind: Kind) -> bool {
-        !self.jobs.iter().any(|(other, job)| *other != unit && self.waits(unit, kind, *other, job.kind))
+        let waits = |other| self.jobs.get(other).is_some_and(|job| self.waits(unit, kind, other, job.kind));
+        !self.neighbours(unit).any(waits)
+    }
+
+    /// Those of these jobs that wait for themselves by way of others; none if there is an order.
+    fn circle(&self, jobs: &ByUnit<Kind>) -> ByUnit<()> {
+        // Whoever waits for nobody cannot be part of it, nor whom nobody waits for.
+        let forward = |(unit, kind), (other, others)| self.waits(unit, kind, other, others);
+        let backward = |(unit, kind), (other, others)| self.waits(other, others, unit, kind);
+        let mut left = ByUnit::default();
+        jobs.units().for_each(|unit| {
+            left.insert(unit, ());
+        });
+        self.without_free(jobs, &mut left, &forward);
+        self.without_free(jobs, &mut left, &backward);
+        left
+    }
+
+    /// Takes out whoever waits for none of those that are left, until all do.
+    fn without_free(
+        &self,
+        jobs: &ByUnit<Kind>,
+        left: &mut ByUnit<()>,
+        waits: &dyn Fn((UnitId, Kind), (UnitId, Kind)) -> bool,
+    ) {
+        let kind = |unit: UnitId| (unit, jobs.get(unit).copied().unwrap_or(Kind::Start));
+        let is_free = |unit: UnitId, left: &ByUnit<()>| {
+            !self.neighbours(unit).any(|other| left.has(other) && waits(kind(unit), kind(other)))
+        };
+        let mut free: Vec<UnitId> = left.units().filter(|unit| is_free(*unit, left)).collect();
+        while let Some(unit) = free.pop() {
+            if left.remove(unit).is_some() {
+                let next = self.neighbours(unit).filter(|other| left.has(*other) && is_free(*other, left));
+                free.extend(next.collect::<Vec<_>>());
+            }
+        }
     }
 }
 
@@ -222,7 +271,7 @@ impl Engine {
             Err(why) => actions.push(reply(false, why)),
             Ok(plan) => {
                 self.install(&plan, unit, actions);
-                match self.jobs.jobs.get_mut(&unit) {
+                match self.jobs.jobs.get_mut(unit) {
                     Some(job) if !no_block => job.clients.push(client),
                     _ => actions.push(reply(true, String::new())),
                 }
@@ -244,18 +293,20 @@ impl Engine {
             let unit = &service.latest_spec().unit;
             let find = |name: &str| self.jobs.find(name).filter(|other| *other != id);
             for other in unit.related(Relation::After).filter_map(find) {
-                links.after.entry(id).or_default().push(other);
+                links.after.push(id, other);
+                links.before.push(other, id);
             }
             for other in unit.related(Relation::Before).filter_map(find) {
-                links.after.entry(other).or_default().push(id);
+                links.after.push(other, id);
+                links.before.push(id, other);
             }
             for other in unit.related(Relation::Requires).filter_map(find) {
-                links.required_by.entry(other).or_default().push(id);
+                links.required_by.push(other, id);
             }
             for other in
                 unit.related(Relation::OnFailure).chain(unit.related(Relation::OnSuccess)).filter_map(find)
             {
-                links.triggered_by.entry(other).or_default().push(id);
+                links.triggered_by.push(other, id);
             }
         }
         self.jobs.links = Some(links);
@@ -274,11 +325,11 @@ impl Engine {
     /// `restarts`: the unit starts again after its own end, so that whoever requires it does too.
     fn plan(&mut self, anchor: UnitId, kind: Kind, restarts: bool) -> Result<Plan, String> {
         self.relate();
-        let mut plan = Plan::new();
+        let mut plan = Plan::default();
         let mut left = vec![(anchor, kind, true)];
         while let Some((unit, kind, matters)) = left.pop() {
             let up = self.state_of(unit).is_up();
-            let merged = match plan.get(&unit) {
+            let merged = match plan.get(unit) {
                 None => (kind, matters),
                 Some((planned, mattered)) => {
                     let merged = planned.merge(kind, up).ok_or_else(|| {
@@ -297,7 +348,7 @@ impl Engine {
                     return Err(format!("cannot start {}: unit {missing} not found", self.name_of(unit)));
                 }
                 // It was only wanted, and cannot be had.
-                plan.remove(&unit);
+                plan.remove(unit);
             }
             let follows = kind.is_down() || restarts && unit == anchor;
             for other in self.jobs.required_by(unit).iter().filter(|_| follows) {
@@ -344,18 +395,21 @@ impl Engine {
     /// Takes jobs out that are only wanted until none waits for itself.
     fn put_in_order(&self, plan: &mut Plan, anchor: UnitId) -> Result<(), String> {
         loop {
-            let circle = self.circle(plan);
-            if circle.is_empty() {
+            let mut kinds = ByUnit::default();
+            for (unit, (kind, _)) in plan.iter() {
+                kinds.insert(unit, *kind);
+            }
+            let circle = self.jobs.circle(&kinds);
+            if circle.units().next().is_none() {
                 return Ok(());
             }
-            let spare = circle
-                .iter()
-                .find(|unit| **unit != anchor && plan.get(unit).is_some_and(|(_, matters)| !matters));
-            let Some(spare) = spare else {
-                let names: Vec<&str> = circle.iter().map(|unit| self.name_of(*unit)).collect();
+            let spare =
+                |unit: &UnitId| *unit != anchor && plan.get(*unit).is_some_and(|(_, matters)| !matters);
+            let Some(spare) = circle.units().find(spare) else {
+                let names: Vec<&str> = circle.units().map(|unit| self.name_of(unit)).collect();
                 return Err(format!("cannot order {}: each comes after another", names.join(", ")));
             };
-            self.take_out(plan, *spare);
+            self.take_out(plan, spare);
         }
     }
 
@@ -363,61 +417,44 @@ impl Engine {
     fn take_out(&self, plan: &mut Plan, unit: UnitId) {
         let mut left = vec![unit];
         while let Some(unit) = left.pop() {
-            if plan.remove(&unit).is_some() {
-                let starts = |other: &&UnitId| plan.get(other).is_some_and(|(kind, _)| *kind == Kind::Start);
+            if plan.remove(unit).is_some() {
+                let starts =
+                    |other: &&UnitId| plan.get(**other).is_some_and(|(kind, _)| *kind == Kind::Start);
                 left.extend(self.jobs.required_by(unit).iter().filter(starts));
             }
         }
     }
 
-    /// The jobs that wait for themselves by way of others; none if there is an order.
-    fn circle(&self, plan: &Plan) -> Vec<UnitId> {
-        let mut left: Vec<UnitId> = plan.keys().copied().collect();
-        let kind = |unit: UnitId| plan.get(&unit).map_or(Kind::Start, |(kind, _)| *kind);
-        let waits = |unit: UnitId, other: UnitId| {
-            unit != other && self.jobs.waits(unit, kind(unit), other, kind(other))
-        };
-        // Whoever waits for nobody cannot be part of it, nor whom nobody waits for.
-        loop {
-            let before = left.len();
-            let all = left.clone();
-            left.retain(|unit| {
-                all.iter().any(|other| waits(*unit, *other)) && all.iter().any(|other| waits(*other, *unit))
-            });
-            if left.len() == before {
-                return left;
-            }
-        }
-    }
-
     fn install(&mut self, plan: &Plan, anchor: UnitId, actions: &mut Vec<Action>) {
-        for (unit, (kind, _)) in plan {
-            let state = self.state_of(*unit);
+        for (unit, (kind, _)) in plan.iter() {
+            let (kind, state) = (*kind, self.state_of(unit));
             let redundant = match kind {
                 Kind::Start => state.is_up(),
                 Kind::Stop => state.is_down(),
                 Kind::Reload => state == ActiveState::Reloading,
                 Kind::Restart => false,
             };
-            let installed = self.jobs.jobs.get(unit).map(|job| job.kind);
-            let contradicts = installed.is_some_and(|other| other.merge(*kind, state.is_up()).is_none());
-            if redundant && *unit != anchor && !contradicts {
+            let merged = match self.jobs.jobs.get(unit) {
+                None => Some(kind),
+                Some(job) => job.kind.merge(kind, state.is_up()),
+            };
+            if redundant && unit != anchor && merged.is_some() {
                 continue;
             }
-            if contradicts {
-                self.finish(*unit, End::Cancelled, actions);
+            if merged.is_none() {
+                self.finish(unit, End::Cancelled, actions);
             }
-            let job = self.jobs.jobs.entry(*unit).or_insert(Job {
-                kind: *kind,
-                running: false,
-                clients: Vec::new(),
-            });
-            let merged = job.kind.merge(*kind, state.is_up()).unwrap_or(*kind);
-            // A reload that is under way may have read what was there before.
-            if merged != job.kind || merged == Kind::Reload {
-                job.running = false;
+            let merged = merged.unwrap_or(kind);
+            match self.jobs.jobs.get_mut(unit) {
+                None => {
+                    self.jobs.jobs.insert(unit, Job { kind: merged, running: false, clients: Vec::new() });
+                }
+                Some(job) => {
+                    // A reload that is under way may have read what was there before.
+                    job.running &= merged == job.kind && merged != Kind::Reload;
+                    job.kind = merged;
+                }
             }
-            job.kind = merged;
             if merged == Kind::Stop
                 && let Some((_, service)) = self.services.get_mut(unit.0 as usize)
             {
@@ -431,6 +468,8 @@ impl Engine {
 
     /// Follows up on whatever has happened until nothing moves: changes of units end jobs, ends of jobs begin others.
     pub(super) fn settle(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        self.jobs.wanting.clear();
+        self.jobs.denied.clear();
         for _ in 0..ROUNDS_MAX {
             let mut moved = self.hear(actions);
             moved |= self.trigger(actions);
@@ -450,7 +489,7 @@ impl Engine {
             let unit = UnitId(u32::try_from(at).unwrap_or(u32::MAX));
             for change in service.take_changes() {
                 moved = true;
-                let end = self.jobs.jobs.get(&unit).and_then(|job| end_by(job, change));
+                let end = self.jobs.jobs.get(unit).and_then(|job| end_by(job, change));
                 if let Some(end) = end {
                     self.finish(unit, end, actions);
                 }
@@ -470,27 +509,31 @@ impl Engine {
     fn finish(&mut self, unit: UnitId, end: End, actions: &mut Vec<Action>) {
         let mut left = vec![(unit, end)];
         while let Some((unit, end)) = left.pop() {
-            let Some(job) = self.jobs.jobs.get_mut(&unit) else { continue };
+            let Some(job) = self.jobs.jobs.get_mut(unit) else { continue };
             if job.kind == Kind::Restart && end == End::Done {
                 (job.kind, job.running) = (Kind::Start, false);
                 continue;
             }
-            let Some(job) = self.jobs.jobs.remove(&unit) else { continue };
+            let Some(job) = self.jobs.jobs.remove(unit) else { continue };
             if let Some((_, service)) = self.services.get_mut(unit.0 as usize)
                 && job.kind == Kind::Stop
                 && !service.state().is_inactive()
             {
                 service.release();
             }
+            if job.kind == Kind::Start && !matches!(end, End::Done | End::Cancelled) {
+                self.jobs.denied.insert(unit, ());
+            }
             if end != End::Done && job.kind == Kind::Start {
                 self.relate();
                 let starts =
-                    |other: &&UnitId| self.jobs.jobs.get(other).is_some_and(|job| job.kind == Kind::Start);
+                    |other: &&UnitId| self.jobs.jobs.get(**other).is_some_and(|job| job.kind == Kind::Start);
                 let required_by = self.jobs.required_by(unit).iter().filter(starts);
                 left.extend(required_by.map(|other| (*other, End::Dependency)));
             }
-            if end == End::Dependency {
-                // Others may wait for news of it, though it never was tried.
+            // Others may wait for news of it, though it never was tried. Once a step is enough: those others may bring it
+            // back, and in vain again.
+            if end == End::Dependency && self.jobs.wanting.insert(unit, ()).is_none() {
                 self.jobs.ended.push((unit, false));
             }
             let text = self.words(unit, end);
@@ -566,49 +609,68 @@ impl Engine {
         }
         let due = |(at, (_, service)): (usize, &(Role, Service))| {
             let unit = UnitId(u32::try_from(at).unwrap_or(u32::MAX));
-            let job = self.jobs.jobs.get(&unit);
+            let job = self.jobs.jobs.get(unit);
             // A job that waits will see to it, whichever way.
             let queued = service.state() == State::AutoRestartQueued && job.is_none_or(|job| job.running);
             queued.then_some(unit)
         };
         let due: Vec<UnitId> = self.services.iter().enumerate().filter_map(due).collect();
         for unit in &due {
+            if self.jobs.denied.remove(*unit).is_some() {
+                self.give_up(now, *unit, Outcome::Success, "its start is impossible".to_owned(), actions);
+                continue;
+            }
             let direct =
                 self.service(*unit).is_some_and(|s| s.spec().service.restart_mode == RestartMode::Direct);
             match self.plan(*unit, Kind::Start, !direct) {
                 Ok(plan) => {
                     self.install(&plan, *unit, actions);
-                    if let Some(job) = self.jobs.jobs.get_mut(unit) {
+                    if let Some(job) = self.jobs.jobs.get_mut(*unit) {
                         job.running = false;
                     }
                 }
-                Err(why) => {
-                    self.note_on(*unit, Level::Error, format!("not restarted: {why}"), actions);
-                    let mut out = Orders { actions, last_run: &mut self.last_run };
-                    if let Some((_, service)) = self.services.get_mut(unit.0 as usize) {
-                        service.give_up(now, &mut out);
-                    }
-                }
+                Err(why) => self.give_up(now, *unit, Outcome::Resources, why, actions),
             }
         }
         !due.is_empty()
     }
 
+    fn give_up(&mut self, now: Mono, unit: UnitId, f: Outcome, why: String, actions: &mut Vec<Action>) {
+        self.note_on(unit, Level::Error, format!("not restarted: {why}"), actions);
+        let mut out = Orders { actions, last_run: &mut self.last_run };
+        if let Some((_, service)) = self.services.get_mut(unit.0 as usize) {
+            service.give_up(now, f, &mut out);
+        }
+    }
+
     /// Begins the jobs that wait for nobody any more.
     fn run(&mut self, now: Mono, actions: &mut Vec<Action>) -> bool {
-        if self.jobs.jobs.values().all(|job| job.running) {
+        if self.jobs.jobs.iter().all(|(_, job)| job.running) {
             return false;
         }
         self.relate();
         let mut moved = false;
-        let waiting: Vec<UnitId> =
-            self.jobs.jobs.iter().filter(|(_, job)| !job.running).map(|(unit, _)| *unit).collect();
-        for unit in waiting {
-            let Some(kind) = self.jobs.jobs.get(&unit).filter(|job| !job.running).map(|job| job.kind) else {
+        let mut waiting = ByUnit::default();
+        for (unit, job) in self.jobs.jobs.iter().filter(|(_, job)| !job.running) {
+            waiting.insert(unit, job.kind);
+        }
+        for unit in waiting.units() {
+            let Some(kind) = self.jobs.jobs.get(unit).filter(|job| !job.running).map(|job| job.kind) else {
                 continue;
             };
             if self.jobs.is_runnable(unit, kind) {
                 moved |= self.begin(now, unit, kind, actions);
+            }
+        }
+        // Plans have an order, each in itself; what came together from several need not have one.
+        if !moved {
+            for unit in self.jobs.circle(&waiting).units() {
+                let kind = waiting.get(unit).copied().unwrap_or(Kind::Start);
+                if self.begin(now, unit, kind, actions) {
+                    let why = "its order was ignored: it comes after itself";
+                    self.note_on(unit, Level::Warn, why.into(), actions);
+                    return true;
+                }
             }
         }
         moved
@@ -634,7 +696,7 @@ impl Engine {
             return true;
         }
         let monitor = if kind == Kind::Start { self.monitor(unit) } else { None };
-        if let Some(job) = self.jobs.jobs.get_mut(&unit) {
+        if let Some(job) = self.jobs.jobs.get_mut(unit) {
             job.running = true;
         }
         let mut out = Orders { actions, last_run: &mut self.last_run };
@@ -678,7 +740,7 @@ impl Engine {
 
     /// Everything is being stopped: whatever was to come up does not.
     pub(super) fn cancel_jobs(&mut self, actions: &mut Vec<Action>) {
-        let others = self.jobs.jobs.iter().filter(|(_, job)| job.kind != Kind::Stop).map(|(unit, _)| *unit);
+        let others = self.jobs.jobs.iter().filter(|(_, job)| job.kind != Kind::Stop).map(|(unit, _)| unit);
         for unit in others.collect::<Vec<_>>() {
             self.finish(unit, End::Cancelled, actions);
         }

@@ -6,6 +6,7 @@
 //! Of the rest of the house it knows the typed spec alone.
 #![forbid(unsafe_code)]
 
+mod by_unit;
 mod fact;
 mod job;
 pub mod notify;

@@ -334,7 +334,8 @@ impl Service {
     /// Whether it waits until no process of it is left: to go on with its end, or since it is up as long as anybody of it
     /// is there.
     pub fn waits_for_empty(&self) -> bool {
-        let alone = self.main.is_none() && self.control.is_none() && self.heir.is_none();
+        // Of the end of one that is not our child nobody may hear.
+        let alone = (self.main.is_none() || self.alien) && self.control.is_none() && self.heir.is_none();
         alone
             && match self.state {
                 State::StopWatchdog
@@ -348,20 +349,26 @@ impl Service {
                 // Nobody is left who could say that it is up. That a PID file will never come is not noticed, as
                 // with systemd.
                 State::Start => self.main_known,
+                // Where the last process counts, no other end has said anything.
+                State::StopPost | State::ReloadSignal | State::ReloadNotify => {
+                    self.lives_by_all() || !self.main_known
+                }
                 State::Dead
                 | State::Condition
                 | State::StartPre
                 | State::StartPost
                 | State::Exited
                 | State::Reload
-                | State::ReloadSignal
-                | State::ReloadNotify
                 | State::Stop
-                | State::StopPost
                 | State::Failed
                 | State::AutoRestart
                 | State::AutoRestartQueued => false,
             }
+    }
+
+    /// Whether there is a process of whose end it will hear.
+    pub(super) fn counts_on_somebody(&self) -> bool {
+        self.main.is_some() && !self.alien || self.control.is_some()
     }
 
     /// Whether its conditions are being checked, so that a start may follow.

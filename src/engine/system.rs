@@ -10,7 +10,7 @@
 
 use super::job::Jobs;
 use super::service::{Orders, exit_status};
-use super::{Action, Event, Level, Mono, Note, Outcome, Service, UnitId, Whom, earlier};
+use super::{Action, Event, Level, Mono, Note, Outcome, Service, State, UnitId, Whom, earlier};
 use crate::unit::spec::{Signal, Span, Spec};
 
 /// Exit statuses of tinysvc itself. Those of the service pass through unchanged.
@@ -232,7 +232,7 @@ impl Engine {
             }
             Event::Emptied { unit: None } => {
                 // A process that was asked for since the host looked is somebody; it will look again.
-                let nobody = self.services.iter().all(|(_, s)| s.main().is_none() && s.control().is_none());
+                let nobody = !self.services.iter().any(|(_, service)| service.counts_on_somebody());
                 if self.phase == Phase::Sweeping && nobody {
                     self.end(actions);
                 }
@@ -329,7 +329,7 @@ impl Engine {
 
     /// Lets whoever is up serve for DrainSec more, and stops whoever is not.
     fn drain(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        let up = self.kept().filter(|service| service.state().is_active());
+        let up = self.kept().filter(|service| serves(service));
         let patience = up.map(|service| service.spec().ours.drain).max().unwrap_or(Span::ZERO);
         if patience == Span::ZERO {
             return self.stop_services(now, actions);
@@ -382,6 +382,11 @@ impl Engine {
 
     /// What follows from where the services stand now.
     fn follow(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        let exited = |service: &Service| service.state() == State::Exited;
+        if self.phase == Phase::Draining && !self.kept().any(serves) && self.kept().any(exited) {
+            // Nobody is there any more who could be of use to anybody.
+            self.stop_services(now, actions);
+        }
         let first = if self.stays { Phase::Draining } else { Phase::Running };
         let begun = (first..Phase::Sweeping).contains(&self.phase);
         if begun && self.kept().all(|service| service.state().is_inactive() && !service.is_checking()) {
@@ -460,4 +465,9 @@ impl Engine {
     fn note(&self, actions: &mut Vec<Action>, level: Level, text: String) {
         actions.push(Action::Note(Note { level, unit: None, text, state: None, result: None, exit: None }));
     }
+}
+
+/// Whether a drain would be for it: it is up, and not only by word.
+fn serves(service: &Service) -> bool {
+    service.state().is_active() && service.state() != State::Exited
 }

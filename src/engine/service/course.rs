@@ -28,7 +28,9 @@ impl Service {
                 format!("not started: {burst} starts within {interval} were allowed"),
             );
             // What had failed already keeps its result.
-            self.worsen(Outcome::StartLimitHit);
+            if self.result.is_clean() {
+                self.result = Outcome::StartLimitHit;
+            }
             self.limit_hit = true;
             return self.enter(now, State::Failed, None);
         }
@@ -344,9 +346,9 @@ impl Service {
     }
 
     /// No start follows, though one was ahead.
-    pub(in crate::engine) fn give_up(&mut self, now: Mono, out: &mut Orders) {
+    pub(in crate::engine) fn give_up(&mut self, now: Mono, f: Outcome, out: &mut Orders) {
         self.last_start = true;
-        self.enter_dead(now, Outcome::Resources, out);
+        self.enter_dead(now, f, out);
     }
 
     // ---- the watchdog ----

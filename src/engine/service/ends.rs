@@ -45,7 +45,7 @@ impl Service {
         }
         if self.lives_by_all() && !whole && !self.empty {
             // Whether that was the last one, the host will tell. A program that is executed has done its part.
-            if self.state == State::Start && !kind.notifies() {
+            if self.state == State::Start && !kind.notifies() && kind != Type::Forking {
                 self.enter_start_post(now, out);
             }
             return;
@@ -66,6 +66,8 @@ impl Service {
                     self.note(out, Level::Warn, "main process ended before READY=1".into());
                     self.enter_signal(now, State::StopSigterm, Outcome::Protocol, out);
                 }
+                // It has named a main process before it was done; its own end comes first.
+                Type::Forking if control => {}
                 // It never was executed, and that may be forgiven.
                 Type::Simple | Type::Exec | Type::Dbus | Type::Idle | Type::Forking => {
                     self.enter_running(now, f, out);
@@ -208,7 +210,7 @@ impl Service {
 
     /// In a state that waits for processes to be gone: goes on if those that it knows are.
     pub(super) fn gone(&mut self, now: Mono, f: Outcome, out: &mut Orders) {
-        if self.main.is_some() && !self.alien || self.control.is_some() || self.heir.is_some() {
+        if self.counts_on_somebody() || self.heir.is_some() {
             return;
         }
         match self.state {

@@ -119,13 +119,18 @@ impl Service {
             return;
         }
         self.empty = true;
+        if self.alien {
+            (self.main, self.alien) = (None, false);
+        }
         match self.state {
             State::Start if self.spec.service.kind().notifies() => {
                 self.note(out, Level::Warn, "the last process ended before READY=1".into());
                 self.enter_stop_post(now, Outcome::Protocol, out);
             }
             State::Start => self.enter_stop_post(now, Outcome::Success, out),
-            State::Running => self.enter_running(now, Outcome::Success, out),
+            State::Running | State::ReloadSignal | State::ReloadNotify => {
+                self.enter_running(now, Outcome::Success, out);
+            }
             _ => self.gone(now, Outcome::Success, out),
         }
     }

@@ -403,6 +403,41 @@ mod tests {
         assert!(said.contains("/proc"), "that nobody can be told apart is said\n{}", stage.output());
     }
 
+    /// Not there, not filled, or that of another namespace, where our numbers are other processes.
+    #[test]
+    fn without_its_own_proc_the_first_process_still_clears_up() {
+        if let Some(why) = stage::no_namespace() {
+            skip!("{why}");
+        }
+        let empty = ["/bin/sh", "-c", r#"mount -t tmpfs none /proc && exec "$@""#, "sh"];
+        let mut outer = vec!["--pid", "--fork", "--kill-child"];
+        if !stage::is_root() {
+            outer.extend(["--user", "--map-root-user"]);
+        }
+        let starts = [
+            ("an empty /proc", tinysvc(&[]).before(empty)),
+            ("another's /proc", Start::program("/usr/bin/unshare", outer).arg(stage::tinysvc()).plain()),
+        ];
+        for (why, start) in starts {
+            let words = [
+                &["orphan", "setsid", "trap", "TERM", "print", "daemon is up", "hang", "end"][..],
+                &["spawn", "hang", "end", "trap", "USR1", "await", "USR2", "exit", "5"],
+            ];
+            let mut stage = start.args(["-p", "LingerSec=500ms"]).app(words.concat()).start();
+            stage.wait_for("daemon is up", PATIENCE);
+            stage.wait_for("awaiting USR2", PATIENCE);
+            // It is the stage's init, or the child of the unshare(1) that is.
+            let all = stage.processes();
+            let outer = |p: &stage::Process| p.parent == stage.pid() && p.name.starts_with("tinysvc");
+            let init = all.iter().find(|p| outer(p)).map_or(stage.pid(), |p| p.pid);
+            stage::signal_pid(init, "USR1");
+            stage.wait_for("got USR1 1", PATIENCE);
+            stage::signal_pid(init, "USR2");
+            assert_eq!(stage.exit(PATIENCE), 5, "{why}\n{}", stage.output());
+            assert_eq!(stage.count("got TERM 1"), 1, "{why}: it was asked first\n{}", stage.output());
+        }
+    }
+
     #[test]
     fn a_log_that_nobody_reads_holds_nothing_up_and_what_is_lost_is_counted() {
         if let Some(why) = stage::no_namespace() {

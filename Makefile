@@ -57,7 +57,7 @@ endef
 # binary stays position-independent and RELRO: 5 us more than without, and worth it.
 LINK = -C link-arg=-Wl,--build-id=none -C link-arg=-Wl,-z,noseparate-code $(if $(findstring musl,$(TRIPLE)),$(LINK_MUSL))
 # A variable of its own: commas in the words of $(if) would part them.
-LINK_MUSL := -C llvm-args=-enable-machine-outliner -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,src/release.ld
+LINK_MUSL := -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,src/release.ld
 
 .PHONY: help
 help: ## this list
